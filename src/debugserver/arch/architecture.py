@@ -1,0 +1,105 @@
+"""What a CPU's registers are and how they travel: one Architecture value says it all.
+
+`register_file` is the payload of `g`: every register in the order of its number, without gaps.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+
+class Register(NamedTuple):
+    """One register as clients see it. `type` and `group` are words of GDB's target description format."""
+
+    name: str
+    bits: int
+    type: str
+    number: int
+    offset: int
+    """In bytes, within the register file."""
+    group: str = ""
+
+    @property
+    def size(self) -> int:
+        """In bytes."""
+        return self.bits // 8
+
+
+class Feature(NamedTuple):
+    """A named set of registers in a target description; `types` is XML text of the types that it defines."""
+
+    name: str
+    types: str
+    registers: tuple[Register, ...]
+
+
+class RegisterCodec(ABC):
+    """Where each register lives in the system's register banks.
+
+    A bank is an ELF note or PTRACE_GETREGSET type (NT_PRSTATUS = 1, NT_FPREGSET = 2, NT_X86_XSTATE = 0x202).
+    """
+
+    @abstractmethod
+    def bank(self, number: int) -> int:
+        """The bank that holds this register."""
+
+    @abstractmethod
+    def read(self, number: int, banks: Mapping[int, bytes | bytearray]) -> bytes:
+        """The value of one register, from its bank."""
+
+    @abstractmethod
+    def write(self, number: int, value: bytes, banks: Mapping[int, bytearray]) -> None:
+        """Change one register in its bank."""
+
+    @abstractmethod
+    def read_file(self, banks: Mapping[int, bytes | bytearray]) -> bytes:
+        """The whole register file. All banks must be given."""
+
+    @abstractmethod
+    def write_file(self, data: bytes, banks: Mapping[int, bytearray]) -> None:
+        """Replace the whole register file in the banks."""
+
+
+class Architecture:
+    """One CPU as one inferior sees it. Immutable; shared between inferiors."""
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        features: Sequence[Feature],
+        pointer_size: int,
+        pc: str,
+        sp: str,
+        general: Sequence[str],
+        breakpoint: bytes,
+        osabi: str = "",
+        big_endian: bool = False,
+        codec: RegisterCodec | None = None,
+    ) -> None:
+        """`name` is GDB's architecture ("i386:x86-64"); `general` are the registers that stop replies carry;
+        `breakpoint` the software breakpoint instruction; `codec` is for targets with a system's register banks."""
+        self.name = name
+        self.osabi = osabi
+        self.features = tuple(features)
+        self.pointer_size = pointer_size
+        self.byteorder = "big" if big_endian else "little"
+        self.breakpoint = breakpoint
+        self.codec = codec
+        self.registers = tuple(r for feature in features for r in feature.registers)
+        self.by_name: dict[str, Register] = {r.name: r for r in self.registers}
+        self.pc = self.by_name[pc].number
+        self.sp = self.by_name[sp].number
+        self.general = tuple(self.by_name[n].number for n in general)
+        self.register_file_size = sum(r.size for r in self.registers)
+        self._check()
+
+    def _check(self) -> None:
+        """Numbers and offsets run without gaps, so that the description and `g` agree."""
+        offset = 0
+        for number, register in enumerate(self.registers):
+            if (register.number, register.offset) != (number, offset):
+                raise ValueError(f"{self.name}: register {register.name} is out of place")
+            offset += register.size

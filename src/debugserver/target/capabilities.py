@@ -1,0 +1,282 @@
+"""What a target may be able to do, one small abstract class an ability.
+
+`stub` asks `target.capability(Memory)` once a session; what is absent is neither served nor advertised.
+Text is str, addresses and lengths are integers in bytes, register values are bytes in the target's order.
+Every method may raise TargetError; NoSuchProcess and NoSuchThread for ids that are gone.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from debugserver.target.model import (
+        Action,
+        Event,
+        FileStatus,
+        LaunchSettings,
+        Libraries,
+        ThreadId,
+        WatchKind,
+    )
+
+
+class Registers(ABC):
+    """The register file of a stopped thread, laid out as its Architecture says."""
+
+    @abstractmethod
+    def read_registers(self, thread: ThreadId) -> bytes:
+        """The whole file, `architecture.register_file_size` bytes."""
+
+    @abstractmethod
+    def write_registers(self, thread: ThreadId, data: bytes) -> None:
+        """Replace the whole file; `data` has exactly its size."""
+
+    @abstractmethod
+    def read_register(self, thread: ThreadId, number: int) -> bytes:
+        """One register, by its number in the architecture."""
+
+    @abstractmethod
+    def write_register(self, thread: ThreadId, number: int, value: bytes) -> None:
+        """Replace one register; `value` has exactly its size."""
+
+    def read_several(self, thread: ThreadId, numbers: Sequence[int]) -> list[bytes]:
+        """The values of `numbers`, in that order."""
+        return [self.read_register(thread, number) for number in numbers]
+
+
+class Memory(ABC):
+    """The memory of a process. Breakpoint instructions that the target inserted are never seen and never overwritten."""
+
+    @abstractmethod
+    def read_memory(self, pid: int, address: int, length: int) -> bytes:
+        """Up to `length` bytes: what is readable from `address` on. MemoryFault if not even one byte is."""
+
+    @abstractmethod
+    def write_memory(self, pid: int, address: int, data: bytes) -> None:
+        """Write all of `data`, or raise MemoryFault."""
+
+
+class Execution(ABC):
+    """Running and stopping. Always non-stop: each thread is resumed and stopped on its own.
+
+    A thread that the client sees as stopped stays so until `resume`. What happens to a resumed thread comes out of
+    `next_event`, once; the thread is stopped from then on.
+    """
+
+    wakeup: int | None = None
+    """A descriptor that becomes readable when `next_event` may have news; None: ask all the time while running."""
+
+    @abstractmethod
+    def resume(self, actions: Mapping[ThreadId, Action]) -> None:
+        """Resume these threads. Ones that already run, or are gone, are left alone."""
+
+    @abstractmethod
+    def next_event(self) -> Event | None:
+        """The next event of a resumed thread, or None at once. A target without `wakeup` runs for some ms in here."""
+
+    @abstractmethod
+    def wait(self, milliseconds: int) -> None:
+        """Return as soon as `next_event` may have news, at the latest after this time."""
+
+    @abstractmethod
+    def halt(self, threads: Iterable[ThreadId]) -> None:
+        """Ask running threads to stop; each reports a Stop (HALTED, unless something else happened first)."""
+
+    @abstractmethod
+    def halt_all(self) -> None:
+        """Stop every thread before returning. None reports; what had happened meanwhile is reported once resumed."""
+
+    @abstractmethod
+    def running(self, thread: ThreadId) -> bool:
+        """Whether the client resumed the thread and has not been told of a stop since."""
+
+
+class SoftwareBreakpoints(ABC):
+    """Breakpoint instructions in memory."""
+
+    @abstractmethod
+    def insert_breakpoint(self, pid: int, address: int, kind: int) -> None:
+        """Insert one; a second one at the same address changes nothing."""
+
+    @abstractmethod
+    def remove_breakpoint(self, pid: int, address: int, kind: int) -> None:
+        """Remove it; none there changes nothing."""
+
+    @abstractmethod
+    def clear_breakpoints(self) -> None:
+        """Remove all, of every process: the client is gone."""
+
+
+class Watchpoints(ABC):
+    """Hardware slots: breakpoints and watchpoints."""
+
+    @abstractmethod
+    def watch_kinds(self) -> frozenset[WatchKind]:
+        """What the hardware can do."""
+
+    @abstractmethod
+    def insert_watchpoint(self, pid: int, kind: WatchKind, address: int, length: int) -> None:
+        """Insert one; NoDebugRegister says how many there are and who has them. A second, equal one changes nothing."""
+
+    @abstractmethod
+    def remove_watchpoint(self, pid: int, kind: WatchKind, address: int, length: int) -> None:
+        """Remove it; none there changes nothing."""
+
+    @abstractmethod
+    def clear_watchpoints(self) -> None:
+        """Remove all, of every process."""
+
+
+class Attach(ABC):
+    """Taking hold of processes that exist."""
+
+    @abstractmethod
+    def attach(self, pid: int) -> ThreadId:
+        """Attach and stop all threads; the leader. AttachRefused says why not, and the remedy."""
+
+
+class Detach(ABC):
+    """Letting go."""
+
+    @abstractmethod
+    def detach(self, pid: int) -> None:
+        """Let the process run on, as if it had never been debugged."""
+
+
+class Kill(ABC):
+    """Ending processes."""
+
+    @abstractmethod
+    def kill(self, pid: int) -> None:
+        """End the process before returning; it reports nothing more."""
+
+
+class Launch(ABC):
+    """Starting programs."""
+
+    @abstractmethod
+    def launch_settings(self) -> LaunchSettings:
+        """A copy of the defaults: the command line's program and the server's environment."""
+
+    @abstractmethod
+    def launch(self, settings: LaunchSettings) -> ThreadId:
+        """Start the program, stopped before its first instruction. LaunchFailed says why not, and the remedy."""
+
+
+class ThreadNames(ABC):
+    """What the system knows of a thread."""
+
+    @abstractmethod
+    def thread_name(self, thread: ThreadId) -> str:
+        """Its name."""
+
+    @abstractmethod
+    def thread_core(self, thread: ThreadId) -> int | None:
+        """The CPU that it last ran on."""
+
+
+class Auxv(ABC):
+    """The auxiliary vector."""
+
+    @abstractmethod
+    def auxv(self, pid: int) -> bytes:
+        """As the kernel laid it out."""
+
+
+class ExecFile(ABC):
+    """The program's file."""
+
+    @abstractmethod
+    def exec_file(self, pid: int) -> str:
+        """Its absolute path."""
+
+
+class LibraryList(ABC):
+    """The dynamic loader's list of shared objects (SVR4)."""
+
+    @abstractmethod
+    def libraries(self, pid: int) -> Libraries:
+        """What is loaded; empty as long as the loader has not set up its list."""
+
+    @abstractmethod
+    def libraries_from(self, pid: int, link_map: int, previous: int, namespace: int) -> Libraries:
+        """The list from `link_map` on, whose predecessor is `previous`."""
+
+
+class SignalInfo(ABC):
+    """The siginfo of the signal that a thread stopped with."""
+
+    @abstractmethod
+    def read_siginfo(self, thread: ThreadId) -> bytes:
+        """The whole structure."""
+
+    @abstractmethod
+    def write_siginfo(self, thread: ThreadId, data: bytes) -> None:
+        """Replace the whole structure."""
+
+
+class ThreadLocalStorage(ABC):
+    """Where a thread keeps its copy of a variable."""
+
+    @abstractmethod
+    def thread_local_address(self, thread: ThreadId, offset: int, link_map: int) -> int:
+        """The address of `offset` in the thread's block of the object with that link map (0: the program)."""
+
+
+class OperatingSystem(ABC):
+    """Tables about the whole system (`info os`)."""
+
+    @abstractmethod
+    def table_names(self) -> Mapping[str, str]:
+        """Name -> what it lists."""
+
+    @abstractmethod
+    def table(self, name: str) -> Iterable[Mapping[str, str]]:
+        """The rows: column -> text, columns in order."""
+
+
+class HostFiles(ABC):
+    """Files of the target's system. Failures raise OSError, whose errno the client is told; flags and modes are the host's."""
+
+    @abstractmethod
+    def select_filesystem(self, pid: int) -> None:
+        """From now on, paths are those that process `pid` sees; 0: those that the server sees."""
+
+    @abstractmethod
+    def open(self, path: str, flags: int, mode: int) -> int:
+        """A descriptor."""
+
+    @abstractmethod
+    def close(self, descriptor: int) -> None:
+        """Close a descriptor that `open` gave."""
+
+    @abstractmethod
+    def close_all(self) -> None:
+        """Close what is still open, and see the server's own file system again: the client is gone."""
+
+    @abstractmethod
+    def read(self, descriptor: int, length: int, offset: int) -> bytes:
+        """pread(2)."""
+
+    @abstractmethod
+    def write(self, descriptor: int, offset: int, data: bytes) -> int:
+        """pwrite(2)."""
+
+    @abstractmethod
+    def status(self, descriptor: int) -> FileStatus:
+        """fstat(2)."""
+
+    @abstractmethod
+    def path_status(self, path: str, follow: bool) -> FileStatus:
+        """stat(2), or lstat(2) unless `follow`."""
+
+    @abstractmethod
+    def unlink(self, path: str) -> None:
+        """unlink(2)."""
+
+    @abstractmethod
+    def read_link(self, path: str) -> str:
+        """readlink(2)."""

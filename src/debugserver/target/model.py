@@ -1,0 +1,156 @@
+"""The values that cross between a target and the stub: ids, actions, events, objects. No behaviour, no packets.
+
+Signal numbers are the host's own; addresses and sizes are in bytes.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import NamedTuple
+
+
+class ThreadId(NamedTuple):
+    """One thread of one process; both ids as the system gives them."""
+
+    pid: int
+    tid: int
+
+
+class ActionKind(Enum):
+    """What a resumed thread does."""
+
+    CONTINUE = "continue"
+    STEP = "step"
+    RANGE_STEP = "range step"
+
+
+class Action(NamedTuple):
+    """How to resume one thread. `signal` (0: none) is delivered first; a range step runs while start <= pc < end."""
+
+    kind: ActionKind
+    signal: int = 0
+    start: int = 0
+    end: int = 0
+
+
+class StopReason(Enum):
+    """Why a thread stopped."""
+
+    SIGNAL = "signal"
+    STEP = "step"
+    SOFTWARE_BREAKPOINT = "software breakpoint"
+    HARDWARE_BREAKPOINT = "hardware breakpoint"
+    WRITE_WATCHPOINT = "write watchpoint"
+    READ_WATCHPOINT = "read watchpoint"
+    ACCESS_WATCHPOINT = "access watchpoint"
+    HALTED = "halted"
+    """The stub asked for it."""
+    EXEC = "exec"
+
+
+class Stop(NamedTuple):
+    """A thread stopped. `address` is the watched data address of a watchpoint; `path` the new program of an exec."""
+
+    thread: ThreadId
+    signal: int
+    reason: StopReason
+    address: int = 0
+    path: str = ""
+
+
+class ThreadExit(NamedTuple):
+    """A thread ended while its process lives on."""
+
+    thread: ThreadId
+    status: int
+
+
+class ProcessExit(NamedTuple):
+    """A process ended: with an exit status, or killed by `signal` (then not 0)."""
+
+    pid: int
+    status: int
+    signal: int = 0
+
+
+Event = Stop | ThreadExit | ProcessExit
+
+
+class WatchKind(Enum):
+    """What a hardware slot watches for."""
+
+    EXECUTE = "execute"
+    WRITE = "write"
+    READ = "read"
+    ACCESS = "access"
+
+
+class Library(NamedTuple):
+    """A loaded shared object: `name` as the loader knows it, the addresses of its link map, load bias and dynamic
+    section, and the address of its namespace's r_debug (lmid)."""
+
+    name: str
+    link_map: int
+    load_bias: int
+    dynamic: int
+    namespace: int
+
+
+class Libraries(NamedTuple):
+    """The loader's list. `main_link_map` is the program's own link map, or 0."""
+
+    main_link_map: int
+    libraries: tuple[Library, ...]
+
+
+class FileStatus(NamedTuple):
+    """What stat(2) says of a file; times in seconds."""
+
+    device: int
+    inode: int
+    mode: int
+    links: int
+    uid: int
+    gid: int
+    rdev: int
+    size: int
+    block_size: int
+    blocks: int
+    atime: int
+    mtime: int
+    ctime: int
+
+
+class LaunchSettings:
+    """How to start a program. A session works on its own copy, so a client's wishes end with it."""
+
+    __slots__ = (
+        "arguments",
+        "directory",
+        "disable_randomization",
+        "environment",
+        "program",
+        "startup_with_shell",
+        "wrapper",
+    )
+
+    def __init__(self) -> None:
+        self.program = ""
+        self.arguments: tuple[str, ...] = ()
+        self.wrapper: tuple[str, ...] = ()
+        self.environment: dict[str, str] = {}
+        self.directory = ""
+        self.disable_randomization = True
+        self.startup_with_shell = True
+
+    def copy(self) -> LaunchSettings:
+        """An independent copy."""
+        other = LaunchSettings()
+        other.program = self.program
+        other.arguments = self.arguments
+        other.wrapper = self.wrapper
+        other.environment = dict(self.environment)
+        other.directory = self.directory
+        other.disable_randomization = self.disable_randomization
+        other.startup_with_shell = self.startup_with_shell
+        return other

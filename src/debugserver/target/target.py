@@ -1,0 +1,40 @@
+"""The target: what is debugged, and which capabilities it has. Knows no client and no protocol."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from debugserver.arch.architecture import Architecture
+    from debugserver.target.model import ThreadId
+
+Capability = TypeVar("Capability")
+
+
+class Target(ABC):
+    """A set of processes (inferiors), each with threads. An emulator has one of each."""
+
+    def capability(self, kind: type[Capability]) -> Capability | None:
+        """The object that has this ability, or None. Fixed for the target's life, process or not."""
+        return self if isinstance(self, kind) else None
+
+    @abstractmethod
+    def processes(self) -> Sequence[int]:
+        """The pids of the live inferiors, oldest first."""
+
+    @abstractmethod
+    def threads(self, pid: int) -> Sequence[ThreadId]:
+        """Its live threads, oldest first. NoSuchProcess."""
+
+    @abstractmethod
+    def architecture(self, pid: int) -> Architecture:
+        """What its registers are. NoSuchProcess."""
+
+    def attached(self, pid: int) -> bool:
+        """Whether the process existed before it was debugged. NoSuchProcess."""
+        return True
+
+    def close(self) -> None:  # noqa: B027 - most targets hold nothing
+        """The server ends: let go of everything, and leave no trace."""
