@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         FileStatus,
         LaunchSettings,
         Libraries,
+        Stop,
         ThreadId,
         WatchKind,
     )
@@ -92,6 +93,10 @@ class Execution(ABC):
     @abstractmethod
     def running(self, thread: ThreadId) -> bool:
         """Whether the client resumed the thread and has not been told of a stop since."""
+
+    @abstractmethod
+    def last_stop(self, thread: ThreadId) -> Stop:
+        """Why a stopped thread stands where it stands; HALTED when nothing but a halt stopped it."""
 
 
 class SoftwareBreakpoints(ABC):

@@ -1,0 +1,71 @@
+"""Reading and writing registers: g, G, p, P. Layouts are the architecture's; here is only hex."""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING
+
+from debugserver.errors import MalformedPacket, NoSuchProcess, NoSuchThread
+from debugserver.rsp import fields
+from debugserver.stub.registry import packet
+from debugserver.target.capabilities import Registers
+
+if TYPE_CHECKING:
+    from debugserver.arch.architecture import Register
+    from debugserver.stub.registry import Reply
+    from debugserver.stub.session import Session
+
+
+@packet("g", needs=Registers, no_process=errno.ENOENT)
+def read_registers(session: Session, registers: Registers, args: bytes) -> Reply:
+    """Read the whole register file; zeros when there is no thread."""
+    if args:
+        return b""
+    try:
+        thread = session.thread()
+    except (NoSuchProcess, NoSuchThread):
+        process = session.target.processes()[0]
+        return b"0" * (2 * session.target.architecture(process).register_file_size)
+    return registers.read_registers(thread).hex().encode()
+
+
+@packet("G", needs=Registers, no_process=errno.ENOENT)
+def write_registers(session: Session, registers: Registers, args: bytes) -> Reply:
+    """Write the whole register file."""
+    thread = session.thread()
+    size = session.target.architecture(thread.pid).register_file_size
+    try:
+        data = fields.blob(args)
+    except MalformedPacket as error:
+        raise MalformedPacket(str(error), errno.EPERM) from None
+    if len(data) != size:
+        raise MalformedPacket(f"G has {len(data)} bytes and the register file {size}", errno.EPERM)
+    registers.write_registers(thread, data)
+    return b"OK"
+
+
+@packet("p", needs=Registers, no_process=errno.ENOENT)
+def read_register(session: Session, registers: Registers, args: bytes) -> Reply:
+    """Read one register."""
+    register = _register(session, args)
+    return registers.read_register(session.thread(), register.number).hex().encode()
+
+
+@packet("P", needs=Registers, no_process=errno.ENOENT)
+def write_register(session: Session, registers: Registers, args: bytes) -> Reply:
+    """Write one register."""
+    number, separator, value = args.partition(b"=")
+    register = _register(session, number)
+    data = fields.blob(value)
+    if not separator or len(data) != register.size:
+        raise MalformedPacket(f"{register.name} has {register.size} bytes")
+    registers.write_register(session.thread(), register.number, data)
+    return b"OK"
+
+
+def _register(session: Session, number: bytes) -> Register:
+    registers = session.architecture().registers
+    index = fields.number(number)
+    if index >= len(registers):
+        raise MalformedPacket(f"there is no register {index}")
+    return registers[index]

@@ -1,0 +1,158 @@
+"""Running and stopping: ? c C s S vCont vCtrlC vStopped."""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING
+
+from debugserver.errors import MalformedPacket, NoSuchProcess, NoSuchThread
+from debugserver.rsp import resume as wire
+from debugserver.rsp import signals, thread_id
+from debugserver.stub.registry import Outcome, packet
+from debugserver.target.capabilities import Execution, Registers
+from debugserver.target.model import Action, ActionKind
+
+if TYPE_CHECKING:
+    from debugserver.rsp.resume import ResumeAction
+    from debugserver.stub.registry import Reply
+    from debugserver.stub.session import Session
+    from debugserver.target.model import ThreadId
+
+_NO_PROCESS = errno.EPERM
+_KINDS = {
+    "c": ActionKind.CONTINUE,
+    "C": ActionKind.CONTINUE,
+    "s": ActionKind.STEP,
+    "S": ActionKind.STEP,
+    "r": ActionKind.RANGE_STEP,
+}
+
+
+@packet("?", needs=Execution)
+def report_stop(session: Session, execution: Execution, args: bytes) -> Reply:
+    """Say why the target stands still; in non-stop, begin to report every stopped thread."""
+    if args:
+        return b""
+    if session.non_stop:
+        return session.stops.restart_notifications()
+    if not session.target.processes():
+        return b"W00"
+    return session.stops.current()
+
+
+@packet("c", needs=Execution, no_process=_NO_PROCESS)
+def continue_(session: Session, execution: Execution, args: bytes) -> Reply:
+    """Continue, at an address if one is given."""
+    return _resume_old_style(session, ActionKind.CONTINUE, 0, wire.parse_address(args))
+
+
+@packet("C", needs=Execution, no_process=_NO_PROCESS)
+def continue_with_signal(session: Session, execution: Execution, args: bytes) -> Reply:
+    """Continue with a signal, at an address if one is given."""
+    return _resume_old_style(session, ActionKind.CONTINUE, *wire.parse_signal_and_address(args))
+
+
+@packet("s", needs=Execution, no_process=_NO_PROCESS)
+def step(session: Session, execution: Execution, args: bytes) -> Reply:
+    """Step one instruction, at an address if one is given."""
+    return _resume_old_style(session, ActionKind.STEP, 0, wire.parse_address(args))
+
+
+@packet("S", needs=Execution, no_process=_NO_PROCESS)
+def step_with_signal(session: Session, execution: Execution, args: bytes) -> Reply:
+    """Step one instruction with a signal, at an address if one is given."""
+    return _resume_old_style(session, ActionKind.STEP, *wire.parse_signal_and_address(args))
+
+
+def _resume_old_style(session: Session, kind: ActionKind, signal: int, address: int | None) -> Reply:
+    """The thread of Hc, or with none chosen the current one, takes the action; without a choice all others continue."""
+    thread = session.continue_thread or session.thread()
+    action = Action(kind, signals.from_gdb(signal))
+    if address is not None:
+        _write_pc(session, thread, address)
+    actions = {thread: action}
+    if session.continue_thread is None:
+        for other in session.stops.stopped_threads():
+            actions.setdefault(other, Action(ActionKind.CONTINUE))
+    return session.stops.resume(actions)
+
+
+def _write_pc(session: Session, thread: ThreadId, address: int) -> None:
+    registers = session.target.capability(Registers)
+    if registers is None:
+        raise MalformedPacket("this target has no registers")
+    architecture = session.target.architecture(thread.pid)
+    register = architecture.registers[architecture.pc]
+    if address >= 1 << register.bits:
+        raise MalformedPacket("the address is too large")
+    registers.write_register(thread, architecture.pc, address.to_bytes(register.size, architecture.byteorder))
+
+
+@packet("vCont?", needs=Execution, feature="vContSupported+")
+def list_actions(session: Session, execution: Execution, args: bytes) -> Reply:
+    """List the actions of vCont."""
+    steps = b"" if "vConts" in session.settings.disabled_packets else b";s;S"
+    return b"vCont;c;C" + steps + b";t;r"
+
+
+@packet("vCont", needs=Execution, no_process=_NO_PROCESS)
+def resume_threads(session: Session, execution: Execution, args: bytes) -> Reply:
+    """Resume, step or stop threads one by one; the leftmost action that names a thread is its own."""
+    chosen = _choose_actions(session, wire.parse_actions(args))
+    stops = [thread for thread, action in chosen.items() if action.verb == "t"]
+    resumes = {
+        thread: Action(_KINDS[action.verb], signals.from_gdb(action.signal), action.start, action.end)
+        for thread, action in chosen.items()
+        if action.verb != "t" and not execution.running(thread)
+    }
+    if not stops:
+        return session.stops.resume(resumes)
+    if resumes:
+        execution.resume(resumes)
+    if not session.non_stop:
+        return session.stops.resume({}) if resumes else session.stops.current()
+    session.stops.acknowledge_then_halt(stops)
+    return Outcome.SILENT
+
+
+def _choose_actions(session: Session, actions: list[ResumeAction]) -> dict[ThreadId, ResumeAction]:
+    chosen: dict[ThreadId, ResumeAction] = {}
+    resolved = [(action, _resolve_any(session, action)) for action in actions]
+    for pid in session.target.processes():
+        for thread in session.target.threads(pid):
+            for action, any_thread in resolved:
+                if any_thread == thread if any_thread else _names(action, thread):
+                    chosen[thread] = action
+                    break
+    return chosen
+
+
+def _resolve_any(session: Session, action: ResumeAction) -> ThreadId | None:
+    """The thread that stands for "any", when the action says so."""
+    selector = action.selector
+    if selector is None or selector.tid != thread_id.ANY:
+        return None
+    try:
+        return session.select(selector)
+    except (NoSuchProcess, NoSuchThread):
+        return None
+
+
+def _names(action: ResumeAction, thread: ThreadId) -> bool:
+    selector = action.selector
+    if selector is None:
+        return True
+    return selector.pid in (None, thread_id.ALL, thread.pid) and selector.tid in (thread_id.ALL, thread.tid)
+
+
+@packet("vCtrlC", needs=Execution)
+def interrupt(session: Session, execution: Execution, args: bytes) -> Reply:
+    """Interrupt as ^C does, in non-stop."""
+    session.stops.acknowledge_then_halt(None)
+    return Outcome.SILENT
+
+
+@packet("vStopped", needs=Execution)
+def acknowledge_stop(session: Session, execution: Execution, args: bytes) -> Reply:
+    """The notification in flight has arrived: the next stop, or OK."""
+    return session.stops.next_notification()

@@ -1,0 +1,101 @@
+"""What one client negotiated and chose. It dies with the connection; what is true of the debuggee lives in the target."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from debugserver.errors import NoSuchProcess, NoSuchThread
+from debugserver.rsp import thread_id
+from debugserver.stub.registry import Dialect
+
+if TYPE_CHECKING:
+    from debugserver.arch.architecture import Architecture
+    from debugserver.rsp.thread_id import ThreadSelector
+    from debugserver.stub.registry import Table
+    from debugserver.stub.settings import Settings
+    from debugserver.stub.stops import Stops
+    from debugserver.target.capabilities import Launch
+    from debugserver.target.model import LaunchSettings, ThreadId
+    from debugserver.target.target import Target
+
+
+class Session:
+    """The state of one conversation; handlers get it as their first argument."""
+
+    def __init__(self, target: Target, table: Table, settings: Settings) -> None:
+        self.target = target
+        self.table = table
+        self.settings = settings
+        self.dialect = Dialect.LLDB
+        """Until `qSupported` says otherwise: the smaller set of extensions."""
+        self.client_features: dict[str, str | bool] = {}
+        self.multiprocess = False
+        self.acknowledge = True
+        self.error_strings = False
+        """Errors carry LLDB's form of a sentence (QEnableErrorStrings)."""
+        self.non_stop = False
+        self.general_thread: ThreadId | None = None
+        """Chosen by Hg: registers and memory."""
+        self.continue_thread: ThreadId | None = None
+        """Chosen by Hc: old-style steps; None: all."""
+        self.launch_settings: LaunchSettings | None = None
+        self.thread_list_started = False
+        self.ended = False
+        """The client asked for the end of the connection, or of the server."""
+        self.console: Callable[[bytes], None] = lambda text: None
+        """Sends text to the client's console, as an `O` packet."""
+        self.stops: Stops
+        """Set by the stub that owns both."""
+
+    def offers(self, feature: str) -> bool:
+        """Whether the client's qSupported list has `feature+`."""
+        return self.client_features.get(feature) is True
+
+    def thread(self) -> ThreadId:
+        """The thread that registers are read of; picks one if none is chosen. NoSuchProcess, NoSuchThread."""
+        if self.general_thread is None:
+            self.general_thread = self.any_thread()
+        return self.general_thread
+
+    def settings_for_launch(self, launcher: Launch) -> LaunchSettings:
+        """What this client wants programs to be started with; begins as the server's defaults."""
+        if self.launch_settings is None:
+            self.launch_settings = launcher.launch_settings()
+        return self.launch_settings
+
+    def any_thread(self, pid: int | None = None) -> ThreadId:
+        """Some live thread, of this process or of the first one."""
+        for process in self.target.processes() if pid is None else (pid,):
+            for thread in self.target.threads(process):
+                return thread
+        raise NoSuchProcess("no process is being debugged")
+
+    def process(self) -> int:
+        """The pid of the process that memory is read of."""
+        return self.thread().pid
+
+    def architecture(self) -> Architecture:
+        """What the chosen thread's registers are."""
+        return self.target.architecture(self.process())
+
+    def select(self, selector: ThreadSelector) -> ThreadId:
+        """The live thread that a packet names; ANY and ALL pick one. NoSuchThread."""
+        if selector.tid > 0:
+            return self.find(selector)
+        pid = selector.pid if selector.pid is not None and selector.pid > 0 else None
+        return self.any_thread(pid)
+
+    def find(self, selector: ThreadSelector) -> ThreadId:
+        """The live thread with exactly this id."""
+        for pid in self.target.processes():
+            if selector.pid not in (None, thread_id.ANY, thread_id.ALL, pid):
+                continue
+            for thread in self.target.threads(pid):
+                if thread.tid == selector.tid:
+                    return thread
+        raise NoSuchThread(f"no thread {selector.tid}")
+
+    def encode_thread(self, thread: ThreadId) -> bytes:
+        """As this client wants to see it."""
+        return thread_id.encode(thread.pid, thread.tid, self.multiprocess)

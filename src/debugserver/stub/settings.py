@@ -1,0 +1,33 @@
+"""What the user set for the server as a whole; it outlives sessions. `monitor set` and the command line change it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+
+class Settings:
+    """One value a running server."""
+
+    def __init__(self) -> None:
+        self.extended = False
+        """The server stays when the last process is gone: --multi, or a client said `!`."""
+        self.disabled_packets: frozenset[str] = frozenset()
+        self.verbosity = 0
+        """-2 (everything) to 3 (only what is fatal), the seed's scale."""
+        self.debug: set[str] = set()
+        """Components whose doings are logged: threads, event-loop, remote."""
+        self.debug_hardware_points = False
+        self.debug_timestamps = False
+        self.debug_file = ""
+        """Where the log goes; empty: standard error."""
+        self.announce: Callable[[str], None] = lambda line: None
+        """Tells the person at the server's terminal; one line, without its end."""
+        self.report_bug: Callable[[bytes, Exception], None] = self._announce_bug
+        """Told of a packet whose handler failed in a way that nobody foresaw."""
+        self.exit_requested = False
+
+    def _announce_bug(self, payload: bytes, error: Exception) -> None:
+        import traceback
+
+        text = "".join(traceback.format_exception(error))
+        self.announce(f"debugserver: internal error while handling {payload[:80]!r}:\n{text}")

@@ -1,0 +1,263 @@
+"""Stop events -> stop replies. All-stop is made here, out of a target that is always non-stop.
+
+All-stop: the first event is the reply of the resume, and every other thread is stopped before it is sent. Non-stop: each
+event is a %Stop notification, one in flight, the next one fetched by vStopped.
+"""
+
+from __future__ import annotations
+
+import errno
+import signal
+from collections import deque
+from typing import TYPE_CHECKING
+
+from debugserver.errors import NoSuchProcess, NotStopped, TargetError
+from debugserver.rsp import fields, signals, stop_reply
+from debugserver.stub.registry import Outcome
+from debugserver.target.capabilities import Registers, ThreadNames
+from debugserver.target.model import ProcessExit, Stop, StopReason, ThreadExit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from debugserver.stub.session import Session
+    from debugserver.target.capabilities import Execution
+    from debugserver.target.model import Action, Event, ThreadId
+
+_BREAKPOINT_REASONS = {
+    StopReason.SOFTWARE_BREAKPOINT: b"swbreak",
+    StopReason.HARDWARE_BREAKPOINT: b"hwbreak",
+}
+_WATCHPOINT_REASONS = {
+    StopReason.WRITE_WATCHPOINT: b"watch",
+    StopReason.READ_WATCHPOINT: b"rwatch",
+    StopReason.ACCESS_WATCHPOINT: b"awatch",
+}
+
+
+class Stops:
+    """What of the target's events this client has been told."""
+
+    def __init__(
+        self,
+        session: Session,
+        execution: Execution | None,
+        reply: Callable[[bytes], None],
+        notify: Callable[[bytes], None],
+    ) -> None:
+        self._session = session
+        self._execution = execution
+        self._reply = reply
+        self._notify = notify
+        self._registers = session.target.capability(Registers)
+        self._names = session.target.capability(ThreadNames)
+        self._awaited = False
+        """All-stop: a resume waits for its stop reply."""
+        self._interrupted = False
+        self._unreported: deque[Event] = deque()
+        """Events that came when nobody waited (all-stop) or that follow the one in flight (non-stop, first in flight)."""
+
+    @property
+    def polling(self) -> bool:
+        """Whether the target runs and has no way to wake us up."""
+        execution = self._execution
+        return execution is not None and execution.wakeup is None and self._something_runs()
+
+    @property
+    def awaited(self) -> bool:
+        """Whether an all-stop client waits for a stop reply."""
+        return self._awaited
+
+    def resume(self, actions: Mapping[ThreadId, Action]) -> bytes | Outcome:
+        """Resume these threads: the reply of the packet that asked for it."""
+        if self._execution is None:
+            raise TargetError("this target cannot run")
+        if self._session.non_stop:
+            self._execution.resume(actions)
+            self._reply(b"OK")
+            self.poll()
+            return Outcome.SILENT
+        if self._awaited:
+            raise NotStopped("the target is running", errno.EBUSY)
+        self._execution.resume(actions)
+        self._awaited = True
+        self.poll()
+        return Outcome.DEFERRED
+
+    def interrupt(self) -> None:
+        """The client pressed ^C: some running thread stops as if by SIGINT."""
+        if self._execution is None or self._interrupted:
+            return
+        running = [thread for thread in self._threads() if self._execution.running(thread)]
+        if running:
+            self._interrupted = True
+            self._execution.halt(running[:1])
+            self.poll()
+
+    def halt(self, threads: list[ThreadId]) -> None:
+        """Stop these threads; non-stop reports each."""
+        if self._execution is not None:
+            self._execution.halt([thread for thread in threads if self._execution.running(thread)])
+            self.poll()
+
+    def poll(self) -> None:
+        """Report what the target has to say."""
+        execution = self._execution
+        if execution is None:
+            return
+        if self._session.non_stop:
+            while event := execution.next_event():
+                self._queue_notification(event)
+        elif self._awaited:
+            self._poll_all_stop(execution)
+        elif event := execution.next_event():
+            self._unreported.append(event)
+
+    def _poll_all_stop(self, execution: Execution) -> None:
+        while self._awaited:
+            event = self._unreported.popleft() if self._unreported else execution.next_event()
+            if event is None:
+                if not self._something_runs():
+                    self._finish(execution, self._nothing_resumed())
+                return
+            if not isinstance(event, ThreadExit):
+                execution.halt_all()
+                self._finish(execution, self.encode(event))
+
+    def _finish(self, execution: Execution, reply: bytes) -> None:
+        self._awaited = False
+        self._interrupted = False
+        self._reply(reply)
+
+    def _nothing_resumed(self) -> bytes:
+        if self._session.offers("no-resumed"):
+            return b"N"
+        try:
+            return self.current()
+        except TargetError:
+            return stop_reply.encode_exit(0, 0, None)
+
+    def current(self) -> bytes:
+        """The stop reply for the chosen thread as it stands (`?`, vAttach, vRun)."""
+        if self._execution is None:
+            raise NoSuchProcess("nothing runs here")
+        thread = self._session.thread()
+        return self.encode(self._execution.last_stop(thread))
+
+    def report_new(self, thread: ThreadId) -> bytes | Outcome:
+        """The reply of vRun and vAttach: all-stop the new thread's stop; non-stop OK, and the stops follow."""
+        if not self._session.non_stop:
+            return self.current()
+        self._reply(b"OK")
+        if self._execution is not None:
+            for other in self._session.target.threads(thread.pid):
+                self._queue_notification(self._execution.last_stop(other))
+        return Outcome.SILENT
+
+    def acknowledge_then_halt(self, threads: list[ThreadId] | None) -> None:
+        """vCont;t and vCtrlC (None: some running thread): OK first, the stops come as notifications."""
+        self._reply(b"OK")
+        if threads is None:
+            self.interrupt()
+        else:
+            self.halt(threads)
+
+    def set_mode(self, *, non_stop: bool) -> None:
+        """Switch between all-stop and non-stop. Going to all-stop stops everything."""
+        if not non_stop and self._session.non_stop and self._execution is not None:
+            self._execution.halt_all()
+        self._session.non_stop = non_stop
+        self._unreported.clear()
+
+    def stopped_threads(self) -> list[ThreadId]:
+        """Every thread that the client sees as stopped."""
+        execution = self._execution
+        return [t for t in self._threads() if execution is not None and not execution.running(t)]
+
+    def restart_notifications(self) -> bytes:
+        """`?` in non-stop: forget what is queued and report all stopped threads anew, the first one as the reply."""
+        self._unreported.clear()
+        if self._execution is None:
+            return b"OK"
+        self._unreported.extend(self._execution.last_stop(t) for t in self.stopped_threads())
+        return self.encode(self._unreported[0]) if self._unreported else b"OK"
+
+    def next_notification(self) -> bytes:
+        """vStopped: the one in flight has arrived; the next, or OK."""
+        if self._unreported:
+            self._unreported.popleft()
+        return self.encode(self._unreported[0]) if self._unreported else b"OK"
+
+    def _queue_notification(self, event: Event) -> None:
+        if isinstance(event, ThreadExit):
+            return
+        self._unreported.append(event)
+        if len(self._unreported) == 1:
+            self._notify(b"Stop:" + self.encode(event))
+
+    def forget(self, pid: int) -> None:
+        """The process was let go or killed at the client's wish: nothing more of it is reported."""
+        self._unreported = deque(e for e in self._unreported if _process_of(e) != pid)
+
+    def encode(self, event: Event) -> bytes:
+        """The stop reply for an event, with all that this client understands."""
+        if isinstance(event, ProcessExit):
+            self._announce_exit(event)
+            pid = event.pid if self._session.multiprocess else None
+            return stop_reply.encode_exit(event.status, signals.to_gdb(event.signal), pid)
+        if isinstance(event, ThreadExit):
+            return b"w%02x;" % (event.status & 0xFF) + self._session.encode_thread(event.thread)
+        self._session.general_thread = event.thread
+        return stop_reply.encode_stop(self._signal(event), self._pairs(event))
+
+    def _signal(self, stop: Stop) -> int:
+        if stop.reason is StopReason.HALTED:
+            return signals.to_gdb(signal.SIGINT) if self._interrupted else 0
+        return signals.to_gdb(stop.signal)
+
+    def _pairs(self, stop: Stop) -> Iterator[tuple[bytes, bytes]]:
+        session = self._session
+        breakpoint_reason = _BREAKPOINT_REASONS.get(stop.reason)
+        if breakpoint_reason and session.offers(breakpoint_reason.decode()):
+            yield breakpoint_reason, b""
+        elif stop.reason in _WATCHPOINT_REASONS:
+            yield _WATCHPOINT_REASONS[stop.reason], b"%x" % stop.address
+        elif stop.reason is StopReason.EXEC and session.offers("exec-events"):
+            yield b"exec", fields.hex_text(stop.path)
+        yield from self._expedited(stop.thread)
+        if "Tthread" not in session.settings.disabled_packets:
+            yield b"thread", session.encode_thread(stop.thread)
+        core = self._names.thread_core(stop.thread) if self._names else None
+        if core is not None:
+            yield b"core", b"%x" % core
+
+    def _expedited(self, thread: ThreadId) -> Iterator[tuple[bytes, bytes]]:
+        if self._registers is None:
+            return
+        numbers = self._session.target.architecture(thread.pid).general
+        try:
+            values = self._registers.read_several(thread, numbers)
+        except TargetError:
+            return
+        for number, value in zip(numbers, values, strict=True):
+            yield b"%02x" % number, value.hex().encode()
+
+    def _announce_exit(self, event: ProcessExit) -> None:
+        announce = self._session.settings.announce
+        if event.signal:
+            number = signals.to_gdb(event.signal)
+            announce(f"\nChild terminated with signal = 0x{number:x} ({signals.name(number)})")
+        else:
+            announce(f"\nChild exited with status {event.status}")
+
+    def _threads(self) -> list[ThreadId]:
+        target = self._session.target
+        return [thread for pid in target.processes() for thread in target.threads(pid)]
+
+    def _something_runs(self) -> bool:
+        execution = self._execution
+        return execution is not None and any(execution.running(thread) for thread in self._threads())
+
+
+def _process_of(event: Event) -> int:
+    return event.pid if isinstance(event, ProcessExit) else event.thread.pid

@@ -1,0 +1,183 @@
+"""One client's conversation, without its socket: bytes in, bytes out, calls on the target in between.
+
+The packet's way through here is framing -> table -> handler -> framing. Which packets exist is the registry's business,
+what they do the handlers', how stops are reported that of `stops`.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections import deque
+from typing import TYPE_CHECKING
+
+import debugserver.stub.handlers.all  # noqa: F401 - enters every row in the table
+from debugserver.errors import MalformedPacket, TargetError
+from debugserver.rsp import fields, framing
+from debugserver.rsp.framing import Control, FrameReader
+from debugserver.stub.limits import PACKET_SIZE
+from debugserver.stub.registry import Dialect, Outcome, bind
+from debugserver.stub.session import Session
+from debugserver.stub.stops import Stops
+from debugserver.target.capabilities import (
+    Execution,
+    HostFiles,
+    SoftwareBreakpoints,
+    Watchpoints,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from debugserver.stub.registry import Entry, Reply
+    from debugserver.stub.settings import Settings
+    from debugserver.target.target import Target
+
+
+class Stub:
+    """Serves one session on a target. The server moves the bytes and says when the target has news."""
+
+    def __init__(self, target: Target, settings: Settings) -> None:
+        self._target = target
+        self._settings = settings
+        self._table = bind(target, settings.disabled_packets)
+        self.session = Session(target, self._table, settings)
+        self.session.console = self._send_console
+        self.session.stops = self._stops = Stops(self.session, target.capability(Execution), self._reply, self._notify)
+        self._reader = FrameReader(PACKET_SIZE)
+        self._output: list[bytes] = []
+        self._last_frame = b""
+        self._work: Generator[None, None, bytes] | None = None
+        self._waiting_packets: deque[bytes] = deque()
+
+    @property
+    def ended(self) -> bool:
+        """Whether the connection is to be closed once everything is sent."""
+        return self.session.ended
+
+    @property
+    def busy(self) -> bool:
+        """Whether `work` has something to go on with."""
+        return self._work is not None
+
+    @property
+    def running(self) -> bool:
+        """Whether a target that cannot wake us up has to be asked for events all the time."""
+        return self._stops.polling
+
+    def receive_data(self, data: bytes) -> None:
+        """Take in what the client sent, cut in any way, and answer what is complete."""
+        for frame in self._reader.feed(data):
+            if isinstance(frame, bytes):
+                self._receive_packet(frame)
+            elif frame is Control.INTERRUPT:
+                self._stops.interrupt()
+            elif frame is Control.NACK:
+                self._resend()
+            elif frame is Control.BAD_CHECKSUM:
+                self._output.append(b"-")
+            elif frame is Control.TOO_LONG:
+                self._acknowledge()
+                self._reply(fields.error(errno.EFBIG))
+
+    def data_to_send(self) -> bytes:
+        """What is to be sent now; afterwards there is nothing."""
+        data = self._output[0] if len(self._output) == 1 else b"".join(self._output)
+        self._output.clear()
+        return data
+
+    def target_event(self) -> None:
+        """The target may have something to report."""
+        self._stops.poll()
+
+    def work(self) -> None:
+        """Go on with a long-running packet for some milliseconds."""
+        if self._work is None:
+            return
+        try:
+            next(self._work)
+        except StopIteration as end:
+            self._finish_work(end.value)
+        except (MalformedPacket, TargetError) as error:
+            self._finish_work(fields.error(error.number))
+
+    def close(self) -> None:
+        """The client is gone: what it set goes with it, and everything stops where it is."""
+        if self._work is not None:
+            self._work.close()
+            self._work = None
+        if execution := self._target.capability(Execution):
+            execution.halt_all()
+        if breakpoints := self._target.capability(SoftwareBreakpoints):
+            breakpoints.clear_breakpoints()
+        if watchpoints := self._target.capability(Watchpoints):
+            watchpoints.clear_watchpoints()
+        if files := self._target.capability(HostFiles):
+            files.close_all()
+
+    def _receive_packet(self, payload: bytes) -> None:
+        self._acknowledge()
+        if self._work is not None:
+            self._waiting_packets.append(payload)
+        else:
+            self._handle_packet(payload)
+
+    def _acknowledge(self) -> None:
+        if self.session.acknowledge:
+            self._output.append(b"+")
+
+    def _handle_packet(self, payload: bytes) -> None:
+        reply = self._answer(payload)
+        if isinstance(reply, bytes):
+            self._reply(reply)
+        elif not isinstance(reply, Outcome):
+            self._work = reply
+        self._reader.judge_checksums = self.session.acknowledge
+
+    def _answer(self, payload: bytes) -> Reply:
+        found = self._table.find(payload) if payload else None
+        if found is None or self.session.dialect not in found[0].row.dialects:
+            return b""
+        entry, args = found
+        row = entry.row
+        try:
+            if row.no_process is not None and not self._target.processes():
+                return fields.error(row.no_process)
+            return row.handler(self.session, *entry.leading, args)
+        except MalformedPacket as error:
+            return fields.error(error.number)
+        except TargetError as error:
+            return self._refuse(entry, error)
+        except Exception as error:  # noqa: BLE001 - our own bug: the session goes on, and the log has it
+            self._settings.report_bug(payload, error)
+            return fields.error(errno.EIO)
+
+    def _refuse(self, entry: Entry, error: TargetError) -> bytes:
+        if not entry.row.explains:
+            return fields.error(error.number)
+        if self.session.offers("error-message"):
+            return b"E." + framing.escape(str(error).encode(errors="replace"))
+        if self.session.error_strings:
+            return fields.error(error.number) + b";" + fields.hex_text(str(error))
+        return fields.error(error.number)
+
+    def _finish_work(self, reply: bytes) -> None:
+        self._work = None
+        self._reply(reply)
+        while self._waiting_packets and self._work is None:
+            self._handle_packet(self._waiting_packets.popleft())
+
+    def _reply(self, payload: bytes) -> None:
+        if self.session.dialect is Dialect.GDB:
+            payload = framing.encode_runs(payload)
+        self._last_frame = framing.encode_packet(payload)
+        self._output.append(self._last_frame)
+
+    def _notify(self, payload: bytes) -> None:
+        self._output.append(framing.encode_notification(payload))
+
+    def _send_console(self, text: bytes) -> None:
+        self._output.append(framing.encode_packet(b"O" + fields.hex_bytes(text)))
+
+    def _resend(self) -> None:
+        if self.session.acknowledge and self._last_frame:
+            self._output.append(self._last_frame)
