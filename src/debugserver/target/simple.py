@@ -1,4 +1,4 @@
-"""A target with one process and one thread, such as an emulator: say what its registers and memory are and how it steps.
+"""A target with one process and one thread, such as an emulator: say what its registers and memory are, and how to step.
 
 The rest (breakpoints, running in slices, halting, refusing ids that do not exist) is written once, here.
 """
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from debugserver.errors import MemoryFault, NoSuchProcess, NoSuchThread
 from debugserver.target.capabilities import Detach, Execution, Kill, Memory, Registers, SoftwareBreakpoints
-from debugserver.target.model import Action, ActionKind, Event, ProcessExit, Stop, StopReason, ThreadId
+from debugserver.target.model import Action, ActionKind, Event, Stop, StopReason, ThreadId
 from debugserver.target.target import Target
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ class SingleThreadTarget(Target, Registers, Memory, Execution, SoftwareBreakpoin
         self._alive = True
         self._action: Action | None = None
         self._halt_requested = False
+        self._last_stop = self.stop(signal.SIGTRAP)
         self._stopped_at: int | None = None
         self._leaving = False
         """Resumed where it was reported to be: a breakpoint there was hit already, the first instruction runs."""
@@ -155,8 +156,12 @@ class SingleThreadTarget(Target, Registers, Memory, Execution, SoftwareBreakpoin
         self._halt_requested |= THREAD in threads and self._action is not None
 
     def halt_all(self) -> None:
-        self._action = None
-        self._halt_requested = False
+        if self._action is not None:
+            self._stand(self.stop(0, StopReason.HALTED))
+
+    def last_stop(self, thread: ThreadId) -> Stop:
+        self._check_thread(thread)
+        return self._last_stop
 
     def wait(self, milliseconds: int) -> None:
         """A running machine advances in `next_event`, so there is nothing to wait for."""
@@ -165,11 +170,23 @@ class SingleThreadTarget(Target, Registers, Memory, Execution, SoftwareBreakpoin
 
     def next_event(self) -> Event | None:
         event = self._run_slice()
-        if event is not None:
-            self.halt_all()
-            self._alive = not isinstance(event, ProcessExit)
-            self._stopped_at = self.pc
+        if isinstance(event, Stop):
+            self._stand(event)
+        elif event is not None:
+            self._end()
         return event
+
+    def _stand(self, stop: Stop) -> None:
+        self._action = None
+        self._halt_requested = False
+        self._last_stop = stop
+        self._stopped_at = self.pc
+
+    def _end(self) -> None:
+        self._alive = False
+        self._action = None
+        self._halt_requested = False
+        self._breakpoints.clear()
 
     def _run_slice(self) -> Event | None:
         if self._action is None:
@@ -200,9 +217,7 @@ class SingleThreadTarget(Target, Registers, Memory, Execution, SoftwareBreakpoin
     def detach(self, pid: int) -> None:
         """The machine is no longer debugged; whoever made it may run it on."""
         self._check_process(pid)
-        self._alive = False
-        self.halt_all()
-        self.clear_breakpoints()
+        self._end()
 
     def kill(self, pid: int) -> None:
         self.detach(pid)

@@ -1,0 +1,450 @@
+"""A target made of dictionaries: processes, threads, registers and memory that exist only here, and events on demand.
+
+With it, whatever speaks to a target is tested without a process, a privilege or a wait: a test puts the world in place,
+says by `script` what a resumed thread does, and looks afterwards at what was asked of the target. Knows no packets.
+"""
+
+from __future__ import annotations
+
+import errno
+import signal
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from debugserver.arch.architecture import Architecture, Feature, Register, arrange
+from debugserver.errors import (
+    AttachRefused,
+    LaunchFailed,
+    MemoryFault,
+    NoDebugRegister,
+    NoSuchProcess,
+    NoSuchThread,
+    NotStopped,
+    TargetError,
+)
+from debugserver.target.capabilities import (
+    Attach,
+    Auxv,
+    Detach,
+    ExecFile,
+    Execution,
+    Kill,
+    Launch,
+    LibraryList,
+    Memory,
+    OperatingSystem,
+    Registers,
+    SignalInfo,
+    SoftwareBreakpoints,
+    ThreadLocalStorage,
+    ThreadNames,
+    Watchpoints,
+)
+from debugserver.target.model import (
+    Action,
+    ActionKind,
+    Event,
+    LaunchSettings,
+    Libraries,
+    ProcessExit,
+    Stop,
+    StopReason,
+    ThreadId,
+    WatchKind,
+)
+from debugserver.target.target import Capability, Target
+from debugserver.testing.fake_files import FakeFiles
+
+FAKE_ARCHITECTURE = Architecture(
+    name="fake",
+    features=arrange(
+        [
+            Feature(
+                "org.example.fake.core",
+                "",
+                (
+                    Register("r0", 32, "int32"),
+                    Register("r1", 32, "int32"),
+                    Register("sp", 32, "data_ptr"),
+                    Register("pc", 32, "code_ptr"),
+                ),
+            )
+        ]
+    ),
+    pointer_size=4,
+    pc="pc",
+    sp="sp",
+    general=("sp", "pc"),
+    breakpoint=b"\xcc",
+)
+"""Four little-endian 32-bit registers, so that expected values are short; every instruction is one byte long."""
+
+Script = Callable[["FakeTarget", Mapping[ThreadId, Action]], Iterable[Event]]
+"""Called at each resume with what was resumed; the events that then happen, in order."""
+
+
+def run_to_breakpoint(target: FakeTarget, actions: Mapping[ThreadId, Action]) -> Iterable[Event]:
+    """The script by default: a step moves one byte on, a range step to the range's end, and a thread that continues
+    comes to the next breakpoint above its pc, or runs for ever."""
+    for thread, action in actions.items():
+        pc = target.pc(thread)
+        ahead = [a for pid, a in target.breakpoints if pid == thread.pid and a > pc]
+        if action.kind is ActionKind.STEP:
+            target.set_pc(thread, pc + 1)
+            yield Stop(thread, signal.SIGTRAP, StopReason.STEP)
+        elif action.kind is ActionKind.RANGE_STEP:
+            target.set_pc(thread, action.end)
+            yield Stop(thread, signal.SIGTRAP, StopReason.STEP)
+        elif ahead:
+            target.set_pc(thread, min(ahead))
+            yield Stop(thread, signal.SIGTRAP, StopReason.SOFTWARE_BREAKPOINT)
+
+
+class FakeTarget(
+    Target,
+    Registers,
+    Memory,
+    Execution,
+    SoftwareBreakpoints,
+    Watchpoints,
+    Attach,
+    Detach,
+    Kill,
+    Launch,
+    ThreadNames,
+    Auxv,
+    ExecFile,
+    LibraryList,
+    SignalInfo,
+    ThreadLocalStorage,
+    OperatingSystem,
+):
+    """Has every capability, less those in `without`. What has no underscore is the test's to read and set."""
+
+    def __init__(self, script: Script = run_to_breakpoint, *, without: Sequence[type] = ()) -> None:
+        self.script = script
+        self.without = frozenset(without)
+        self.files = FakeFiles()
+        self.memory: dict[int, bytearray] = {}
+        """Address -> contents from there on. All processes share it, as threads do."""
+        self.breakpoints: set[tuple[int, int]] = set()
+        """(pid, address)"""
+        self.watchpoints: set[tuple[int, WatchKind, int, int]] = set()
+        """(pid, kind, address, length); there are four slots."""
+        self.attachable: dict[int, tuple[int, ...]] = {}
+        """Processes that `attach` finds: pid -> tids."""
+        self.programs: dict[str, tuple[int, ...]] = {}
+        """Programs that `launch` finds: path -> the tids of its process, whose pid is the first of them."""
+        self.defaults = LaunchSettings()
+        self.names: dict[ThreadId, str] = {}
+        self.cores: dict[ThreadId, int] = {}
+        self.auxiliary = b""
+        self.executable = "/bin/fake"
+        self.library_list = Libraries(0, ())
+        self.siginfo: dict[ThreadId, bytes] = {}
+        self.tables: dict[str, list[dict[str, str]]] = {}
+        self.resumed: list[dict[ThreadId, Action]] = []
+        """What was resumed, call by call."""
+        self.launched: list[LaunchSettings] = []
+        self.detached: list[int] = []
+        self.killed: list[int] = []
+        self._threads: dict[int, list[ThreadId]] = {}
+        self._attached: set[int] = set()
+        self._register_files: dict[ThreadId, bytearray] = {}
+        self._running: set[ThreadId] = set()
+        self._halting: set[ThreadId] = set()
+        self._stops: dict[ThreadId, Stop] = {}
+        self._events: deque[Event] = deque()
+
+    # What a test says
+
+    def add_process(self, pid: int, tids: Sequence[int] = (), *, attached: bool = False) -> ThreadId:
+        """A process whose threads stand still; without `tids`, it has one thread of the same number."""
+        self._threads[pid] = []
+        if attached:
+            self._attached.add(pid)
+        for tid in tids or (pid,):
+            self.add_thread(pid, tid)
+        return self._threads[pid][0]
+
+    def add_thread(self, pid: int, tid: int) -> ThreadId:
+        """One more thread, stopped by SIGTRAP as a program is at its start, its registers zero."""
+        thread = ThreadId(pid, tid)
+        self._threads[pid].append(thread)
+        self._register_files[thread] = bytearray(FAKE_ARCHITECTURE.register_file_size)
+        self._stops[thread] = Stop(thread, signal.SIGTRAP, StopReason.SIGNAL)
+        return thread
+
+    def happen(self, event: Event) -> None:
+        """Something happens; it is reported as soon as its thread is resumed."""
+        self._events.append(event)
+
+    def pc(self, thread: ThreadId) -> int:
+        """Where the thread is."""
+        return int.from_bytes(self._register_files[thread][_place(FAKE_ARCHITECTURE.pc)], "little")
+
+    def set_pc(self, thread: ThreadId, address: int) -> None:
+        """Put the thread elsewhere."""
+        self._register_files[thread][_place(FAKE_ARCHITECTURE.pc)] = address.to_bytes(4, "little")
+
+    # Target
+
+    def capability(self, kind: type[Capability]) -> Capability | None:
+        if kind in self.without:
+            return None
+        return self.files if isinstance(self.files, kind) else super().capability(kind)
+
+    def processes(self) -> Sequence[int]:
+        return tuple(self._threads)
+
+    def threads(self, pid: int) -> Sequence[ThreadId]:
+        self._check_process(pid)
+        return tuple(self._threads[pid])
+
+    def architecture(self, pid: int) -> Architecture:
+        self._check_process(pid)
+        return FAKE_ARCHITECTURE
+
+    def attached(self, pid: int) -> bool:
+        self._check_process(pid)
+        return pid in self._attached
+
+    def _check_process(self, pid: int) -> None:
+        if pid not in self._threads:
+            raise NoSuchProcess(f"no process {pid}")
+
+    def _check_thread(self, thread: ThreadId) -> None:
+        if thread not in self._register_files:
+            raise NoSuchThread(f"no thread {thread.tid} in process {thread.pid}")
+
+    def _check_stopped(self, thread: ThreadId) -> None:
+        self._check_thread(thread)
+        if thread in self._running:
+            raise NotStopped(f"thread {thread.tid} runs")
+
+    def _forget_thread(self, thread: ThreadId) -> None:
+        self._threads[thread.pid].remove(thread)
+        for table in (self._register_files, self._stops, self.names, self.cores, self.siginfo):
+            table.pop(thread, None)
+        self._running.discard(thread)
+        self._halting.discard(thread)
+
+    def _forget_process(self, pid: int) -> None:
+        for thread in self.threads(pid):
+            self._forget_thread(thread)
+        del self._threads[pid]
+        self._attached.discard(pid)
+        self.breakpoints = {b for b in self.breakpoints if b[0] != pid}
+        self.watchpoints = {w for w in self.watchpoints if w[0] != pid}
+        self._events = deque(event for event in self._events if _process_of(event) != pid)
+
+    # Registers
+
+    def read_registers(self, thread: ThreadId) -> bytes:
+        self._check_stopped(thread)
+        return bytes(self._register_files[thread])
+
+    def write_registers(self, thread: ThreadId, data: bytes) -> None:
+        self._check_stopped(thread)
+        self._register_files[thread][:] = data
+
+    def read_register(self, thread: ThreadId, number: int) -> bytes:
+        return self.read_registers(thread)[_place(number)]
+
+    def write_register(self, thread: ThreadId, number: int, value: bytes) -> None:
+        self._check_stopped(thread)
+        self._register_files[thread][_place(number)] = value
+
+    # Memory
+
+    def read_memory(self, pid: int, address: int, length: int) -> bytes:
+        self._check_process(pid)
+        start, content = self._region(address)
+        return bytes(content[address - start : address - start + length])
+
+    def write_memory(self, pid: int, address: int, data: bytes) -> None:
+        self._check_process(pid)
+        start, content = self._region(address)
+        if address - start + len(data) > len(content):
+            raise MemoryFault(start + len(content))
+        content[address - start : address - start + len(data)] = data
+
+    def _region(self, address: int) -> tuple[int, bytearray]:
+        for start, content in self.memory.items():
+            if start <= address < start + len(content):
+                return start, content
+        raise MemoryFault(address)
+
+    # Execution
+
+    def resume(self, actions: Mapping[ThreadId, Action]) -> None:
+        resumed = {t: a for t, a in actions.items() if t in self._register_files and t not in self._running}
+        self._running.update(resumed)
+        self.resumed.append(resumed)
+        self._events.extend(self.script(self, resumed))
+
+    def next_event(self) -> Event | None:
+        for event in self._events:
+            if self._reportable(event):
+                self._events.remove(event)
+                self._note(event)
+                return event
+        for thread in self._halting:
+            stop = Stop(thread, 0, StopReason.HALTED)
+            self._note(stop)
+            return stop
+        return None
+
+    def _reportable(self, event: Event) -> bool:
+        if isinstance(event, ProcessExit):
+            return any(thread.pid == event.pid for thread in self._running)
+        return event.thread in self._running
+
+    def _note(self, event: Event) -> None:
+        if isinstance(event, ProcessExit):
+            self._forget_process(event.pid)
+        elif isinstance(event, Stop):
+            self._stand(event)
+        else:
+            self._forget_thread(event.thread)
+
+    def _stand(self, stop: Stop) -> None:
+        self._running.discard(stop.thread)
+        self._halting.discard(stop.thread)
+        self._stops[stop.thread] = stop
+
+    def wait(self, milliseconds: int) -> None:
+        """Everything that will happen has happened at `resume`, unless another thread of the test calls `happen`."""
+        if not self._halting and not any(self._reportable(event) for event in self._events):
+            time.sleep(milliseconds / 1000)
+
+    def halt(self, threads: Iterable[ThreadId]) -> None:
+        self._halting.update(self._running.intersection(threads))
+
+    def halt_all(self) -> None:
+        for thread in tuple(self._running):
+            self._stand(Stop(thread, 0, StopReason.HALTED))
+
+    def running(self, thread: ThreadId) -> bool:
+        return thread in self._running
+
+    def last_stop(self, thread: ThreadId) -> Stop:
+        self._check_thread(thread)
+        return self._stops[thread]
+
+    # SoftwareBreakpoints, Watchpoints
+
+    def insert_breakpoint(self, pid: int, address: int, kind: int) -> None:
+        self.read_memory(pid, address, 1)
+        self.breakpoints.add((pid, address))
+
+    def remove_breakpoint(self, pid: int, address: int, kind: int) -> None:
+        self._check_process(pid)
+        self.breakpoints.discard((pid, address))
+
+    def clear_breakpoints(self) -> None:
+        self.breakpoints.clear()
+
+    def watch_kinds(self) -> frozenset[WatchKind]:
+        return frozenset(WatchKind) - {WatchKind.READ}
+
+    def insert_watchpoint(self, pid: int, kind: WatchKind, address: int, length: int) -> None:
+        self._check_process(pid)
+        watchpoint = (pid, kind, address, length)
+        if len(self.watchpoints) == 4 and watchpoint not in self.watchpoints:
+            raise NoDebugRegister("all four debug registers are taken")
+        self.watchpoints.add(watchpoint)
+
+    def remove_watchpoint(self, pid: int, kind: WatchKind, address: int, length: int) -> None:
+        self._check_process(pid)
+        self.watchpoints.discard((pid, kind, address, length))
+
+    def clear_watchpoints(self) -> None:
+        self.watchpoints.clear()
+
+    # Attach, Detach, Kill, Launch
+
+    def attach(self, pid: int) -> ThreadId:
+        if pid in self._threads or pid not in self.attachable:
+            raise AttachRefused(f"process {pid} cannot be attached to", "choose another one")
+        leader = self.add_process(pid, self.attachable[pid], attached=True)
+        for thread in self._threads[pid]:
+            self._stops[thread] = Stop(thread, 0, StopReason.HALTED)
+        return leader
+
+    def detach(self, pid: int) -> None:
+        self._forget_process(pid)
+        self.detached.append(pid)
+
+    def kill(self, pid: int) -> None:
+        self._forget_process(pid)
+        self.killed.append(pid)
+
+    def launch_settings(self) -> LaunchSettings:
+        return self.defaults.copy()
+
+    def launch(self, settings: LaunchSettings) -> ThreadId:
+        if settings.program not in self.programs:
+            raise LaunchFailed(f"{settings.program}: no such program", "check its path", errno.ENOENT)
+        self.launched.append(settings.copy())
+        tids = self.programs[settings.program]
+        return self.add_process(tids[0], tids)
+
+    # What is known of a process
+
+    def thread_name(self, thread: ThreadId) -> str:
+        self._check_thread(thread)
+        return self.names.get(thread, "fake")
+
+    def thread_core(self, thread: ThreadId) -> int | None:
+        self._check_thread(thread)
+        return self.cores.get(thread)
+
+    def auxv(self, pid: int) -> bytes:
+        self._check_process(pid)
+        return self.auxiliary
+
+    def exec_file(self, pid: int) -> str:
+        self._check_process(pid)
+        return self.executable
+
+    def libraries(self, pid: int) -> Libraries:
+        self._check_process(pid)
+        return self.library_list
+
+    def libraries_from(self, pid: int, link_map: int, previous: int, namespace: int) -> Libraries:
+        libraries = self.libraries(pid).libraries
+        return Libraries(
+            0, tuple(each for each in libraries if each.namespace == namespace and each.link_map >= link_map)
+        )
+
+    def read_siginfo(self, thread: ThreadId) -> bytes:
+        self._check_thread(thread)
+        if thread not in self.siginfo:
+            raise TargetError("the thread did not stop with a signal")
+        return self.siginfo[thread]
+
+    def write_siginfo(self, thread: ThreadId, data: bytes) -> None:
+        self._check_thread(thread)
+        self.siginfo[thread] = data
+
+    def thread_local_address(self, thread: ThreadId, offset: int, link_map: int) -> int:
+        """Blocks lie 0x1000 apart by thread number, from 0x10000 on."""
+        self._check_thread(thread)
+        return 0x10000 + 0x1000 * thread.tid + offset
+
+    def table_names(self) -> Mapping[str, str]:
+        return {name: f"The {name} of the fake system" for name in self.tables}
+
+    def table(self, name: str) -> Iterable[Mapping[str, str]]:
+        return self.tables[name]
+
+
+def _place(number: int) -> slice:
+    register = FAKE_ARCHITECTURE.registers[number]
+    return slice(register.offset, register.offset + register.size)
+
+
+def _process_of(event: Event) -> int:
+    return event.pid if isinstance(event, ProcessExit) else event.thread.pid
