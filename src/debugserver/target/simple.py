@@ -1,4 +1,4 @@
-"""A target with one process and one thread, such as an emulator: say what its registers and memory are, and how to step.
+"""A target with one process and one thread, such as an emulator: say what its registers are and how it steps.
 
 The rest (breakpoints, running in slices, halting, refusing ids that do not exist) is written once, here.
 """
