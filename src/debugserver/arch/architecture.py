@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal, NamedTuple
 
 
 class Register(NamedTuple):
@@ -16,8 +16,8 @@ class Register(NamedTuple):
     name: str
     bits: int
     type: str
-    number: int
-    offset: int
+    number: int = 0
+    offset: int = 0
     """In bytes, within the register file."""
     group: str = ""
 
@@ -33,6 +33,20 @@ class Feature(NamedTuple):
     name: str
     types: str
     registers: tuple[Register, ...]
+
+
+def arrange(features: Iterable[Feature]) -> tuple[Feature, ...]:
+    """The features with their registers numbered, and placed in the register file, in the order given."""
+    arranged = []
+    number = offset = 0
+    for feature in features:
+        registers = []
+        for register in feature.registers:
+            registers.append(register._replace(number=number, offset=offset))
+            number += 1
+            offset += register.size
+        arranged.append(feature._replace(registers=tuple(registers)))
+    return tuple(arranged)
 
 
 class RegisterCodec(ABC):
@@ -61,6 +75,10 @@ class RegisterCodec(ABC):
     def write_file(self, data: bytes, banks: Mapping[int, bytearray]) -> None:
         """Replace the whole register file in the banks."""
 
+    @abstractmethod
+    def read_general(self, bank: bytes | bytearray) -> Sequence[bytes]:
+        """The values of `Architecture.general`, in that order, from the one bank (NT_PRSTATUS) that holds them all."""
+
 
 class Architecture:
     """One CPU as one inferior sees it. Immutable; shared between inferiors."""
@@ -85,7 +103,7 @@ class Architecture:
         self.osabi = osabi
         self.features = tuple(features)
         self.pointer_size = pointer_size
-        self.byteorder = "big" if big_endian else "little"
+        self.byteorder: Literal["little", "big"] = "big" if big_endian else "little"
         self.breakpoint = breakpoint
         self.codec = codec
         self.registers = tuple(r for feature in features for r in feature.registers)
