@@ -1,0 +1,55 @@
+"""What tests share: the server under test, and both versions of GDB."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.gdb import INSTALLATIONS, Gdb
+from tests.support.programs import compile_program
+from tests.support.server import Server, server_command
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--server",
+        default="debugserver",
+        help="the server that tests/clients run: debugserver (default), gnu for GNU gdbserver, or a command line",
+    )
+
+
+@pytest.fixture(params=list(INSTALLATIONS))
+def gdb(request: pytest.FixtureRequest) -> Gdb:
+    installation = INSTALLATIONS[request.param]()
+    if installation is None:
+        pytest.skip(f"{request.param} is not installed")
+    return Gdb(installation)
+
+
+@pytest.fixture
+def serve(request: pytest.FixtureRequest) -> Iterator[Callable[..., Server]]:
+    """Start the server under test with options before its address and the program after it; it ends with the test."""
+    command = server_command(request.config.getoption("--server"))
+    with ExitStack() as servers:
+
+        def start(*program: str | Path, options: tuple[str, ...] = ()) -> Server:
+            return servers.enter_context(Server(command, *options, "localhost:0", *program))
+
+        yield start
+
+
+@pytest.fixture
+def debug(gdb: Gdb, serve: Callable[..., Server]) -> Callable[..., str]:
+    """Compile a program, start the server on it, and give GDB commands in batch mode; its transcript."""
+
+    def run(name: str, *commands: str, arguments: tuple[str, ...] = (), flags: tuple[str, ...] = ()) -> str:
+        program = compile_program(name, *flags)
+        return gdb.remote(serve(program, *arguments).address, *commands, program=program)
+
+    return run
