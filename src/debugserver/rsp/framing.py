@@ -112,7 +112,7 @@ class FrameReader:
         return end + _TRAILER
 
     def _decode(self, start: int, end: int) -> list[Frame]:
-        """The frame between the opening byte and `#`; none for a damaged notification: nobody resends those on demand."""
+        """The frame between the opening byte and `#`; none for a damaged notification, which is not resent."""
         buffer = self._buffer
         is_packet = buffer[start] == _PACKET
         payload = bytes(buffer[start + 1 : end])
@@ -199,7 +199,7 @@ _COUNT = re.compile(rb"\*(.)", re.DOTALL)
 
 def encode_runs(payload: bytes) -> bytes:
     """Shorten an escaped payload by run-lengths; unchanged where there is nothing to gain."""
-    # Each byte XOR the one before it: repeats become zeros. Big integers do that ten times faster than a regex finds \1.
+    # Each byte XOR the one before it: repeats become zeros. Big integers do so ten times faster than a regex finds \1.
     number = int.from_bytes(payload, "big")
     changes = (number ^ (number >> 8)).to_bytes(len(payload), "big")
     if changes.find(b"\0\0\0", 1) < 0:

@@ -10,17 +10,16 @@ from typing import NamedTuple
 from debugserver.errors import MalformedPacket
 from debugserver.rsp import thread_id
 from debugserver.rsp.fields import number, numbers
-from debugserver.rsp.thread_id import ThreadSelector
 
 
 class ResumeAction(NamedTuple):
-    """One action. `verb`: c C s S r t; `signal` is for C and S, `start` and `end` for r; without a selector: all others."""
+    """One action. `verb`: c C s S r t; `signal` is for C and S, `start` and `end` for r; no selector: all others."""
 
     verb: str
     signal: int
     start: int
     end: int
-    selector: ThreadSelector | None
+    selector: thread_id.ThreadSelector | None
 
 
 def parse_actions(text: bytes) -> list[ResumeAction]:

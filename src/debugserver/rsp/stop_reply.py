@@ -9,7 +9,6 @@ from typing import NamedTuple
 from debugserver.errors import MalformedPacket
 from debugserver.rsp import thread_id
 from debugserver.rsp.fields import number
-from debugserver.rsp.thread_id import ThreadSelector
 
 
 def encode_stop(signal: int, pairs: Iterable[tuple[bytes, bytes]]) -> bytes:
@@ -32,7 +31,7 @@ class StopReply(NamedTuple):
     signal: int = 0
     status: int = 0
     pairs: Mapping[str, str] = MappingProxyType({})
-    thread: ThreadSelector | None = None
+    thread: thread_id.ThreadSelector | None = None
     process: int | None = None
 
 

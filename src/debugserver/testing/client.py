@@ -106,8 +106,8 @@ class RspClient:
         deadline = self._deadline(timeout)
         packet = encode_packet(escape(payload))
         what = f"acknowledgement of {payload[:40]!r}"
+        self._controls.clear()
         for _ in range(_ATTEMPTS):
-            self._controls.clear()
             self._write(packet, deadline)
             if not self._acknowledge or self._wait_control(what, deadline) is Control.ACK:
                 return
