@@ -6,7 +6,6 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
-
 from tests.support.gdb import INSTALLATIONS, Gdb
 from tests.support.programs import compile_program
 from tests.support.server import Server, server_command

@@ -84,7 +84,9 @@ class Gdb:
             except subprocess.TimeoutExpired:
                 process.kill()
                 output = process.communicate(timeout=DEADLINE)[0]
-                raise AssertionError(f"GDB did not end within {deadline} s:\n{output.decode(errors='replace')}") from None
+                raise AssertionError(
+                    f"GDB did not end within {deadline} s:\n{output.decode(errors='replace')}"
+                ) from None
         return output.decode(errors="backslashreplace")
 
     def remote(self, address: str, *commands: str, program: Path | None = None, extended: bool = False) -> str:
@@ -123,7 +125,9 @@ class Conversation:
         self.wait_for(r"^\(gdb\) ")
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._input.close()
         try:
             end_process(self._process) if kind else self._process.wait(DEADLINE)

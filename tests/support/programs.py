@@ -16,7 +16,7 @@ DEFAULT_FLAGS = ("-g", "-O0", "-pthread")
 
 @functools.cache
 def compile_program(name: str, *flags: str) -> Path:
-    """Compile tests/programs/`name`.c with `gcc -g -O0 -pthread` and `flags`; the result is kept until the source changes.
+    """Compile tests/programs/`name`.c with `gcc -g -O0 -pthread` and `flags`, once for each source.
 
     Libraries named in `flags` as paths must already be built. Workers of one test run may ask at the same time.
     """
@@ -31,7 +31,7 @@ def compile_program(name: str, *flags: str) -> Path:
 
 
 def compile_library(name: str) -> Path:
-    """Compile tests/programs/`name`.c as the shared library `name`.so; link against its path, which is also its soname."""
+    """Compile tests/programs/`name`.c as a shared library, to link against by its path."""
     return compile_program(name, "-shared", "-fPIC")
 
 

@@ -1,4 +1,4 @@
-"""A debug server that runs for the length of a test: ours, or GNU gdbserver to see that a test asks for the right thing."""
+"""A debug server for the length of a test: ours, or GNU gdbserver to see that the test asks for the right thing."""
 
 from __future__ import annotations
 
@@ -71,7 +71,9 @@ class Server:
         self.address = f"localhost:{port}"
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         try:
             self.close()
         except AssertionError:
