@@ -1,0 +1,126 @@
+"""Which threads there are, and which one the next packets mean: H, T, q*ThreadInfo and their kin."""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING
+
+from debugserver.errors import MalformedPacket, TargetError
+from debugserver.rsp import fields, thread_id
+from debugserver.stub.registry import packet
+from debugserver.target.capabilities import ThreadLocalStorage, ThreadNames
+
+if TYPE_CHECKING:
+    from debugserver.rsp.thread_id import ThreadSelector
+    from debugserver.stub.registry import Reply
+    from debugserver.stub.session import Session
+    from debugserver.target.model import ThreadId
+
+_NO_PROCESS = errno.EPERM
+
+
+@packet("H")
+def select_thread(session: Session, args: bytes) -> Reply:
+    """Choose the thread of later packets: Hg for registers and memory, Hc for steps of the old style."""
+    if len(args) < 2:
+        raise MalformedPacket("an operation and a thread are needed")
+    selector = thread_id.parse(args[1:])
+    if args[:1] == b"g":
+        session.general_thread = _general_thread(session, selector)
+    elif args[:1] == b"c":
+        session.continue_thread = _continue_thread(session, selector)
+    else:
+        return b""
+    return b"OK"
+
+
+def _general_thread(session: Session, selector: ThreadSelector) -> ThreadId | None:
+    if selector.tid == thread_id.ALL and selector.pid in (None, thread_id.ALL):
+        raise MalformedPacket("registers are one thread's, not all threads'")
+    return _existing(session, selector)
+
+
+def _continue_thread(session: Session, selector: ThreadSelector) -> ThreadId | None:
+    """None, which is all threads, also for "any": an old-style continue that names no thread resumes every one."""
+    if selector.pid in (None, thread_id.ANY, thread_id.ALL) and selector.tid <= 0:
+        return None
+    return _existing(session, selector)
+
+
+def _existing(session: Session, selector: ThreadSelector) -> ThreadId | None:
+    """Before there is a process, a thread may be named but not picked."""
+    if selector.tid > 0 and not session.target.processes():
+        return None
+    return session.select(selector)
+
+
+@packet("T", no_process=errno.ENOENT)
+def thread_alive(session: Session, args: bytes) -> Reply:
+    """Say whether a thread is alive."""
+    selector = thread_id.parse(args)
+    if selector.tid <= 0:
+        raise MalformedPacket("one thread is needed")
+    try:
+        session.find(selector)
+    except TargetError as error:
+        raise TargetError(str(error), errno.ENOENT) from None
+    return b"OK"
+
+
+@packet("qC", no_process=_NO_PROCESS)
+def current_thread(session: Session, args: bytes) -> Reply:
+    """Name the current thread."""
+    _without_arguments(args)
+    return b"QC" + session.encode_thread(session.thread())
+
+
+def _without_arguments(args: bytes) -> None:
+    if args:
+        raise MalformedPacket("this packet takes no arguments")
+
+
+@packet("qfThreadInfo", no_process=_NO_PROCESS)
+def first_threads(session: Session, args: bytes) -> Reply:
+    """List the threads, all in one reply."""
+    _without_arguments(args)
+    session.thread_list_started = True
+    target = session.target
+    return b"m" + b",".join(session.encode_thread(t) for pid in target.processes() for t in target.threads(pid))
+
+
+@packet("qsThreadInfo", no_process=_NO_PROCESS)
+def more_threads(session: Session, args: bytes) -> Reply:
+    """End the list that qfThreadInfo began."""
+    _without_arguments(args)
+    if not session.thread_list_started:
+        raise TargetError("qfThreadInfo comes first")
+    session.thread_list_started = False
+    return b"l"
+
+
+@packet("qThreadExtraInfo", needs=ThreadNames, no_process=_NO_PROCESS)
+def describe_thread(session: Session, names: ThreadNames, args: bytes) -> Reply:
+    """Tell a thread's name."""
+    return fields.hex_text(names.thread_name(session.find(thread_id.parse(args))))
+
+
+@packet("qAttached", no_process=_NO_PROCESS)
+def was_attached(session: Session, args: bytes) -> Reply:
+    """Say whether a process existed before it was debugged: a client then detaches instead of killing when it quits."""
+    pid = fields.number(args) if args else session.process()
+    return b"1" if session.target.attached(pid) else b"0"
+
+
+@packet("qSymbol")
+def offer_symbols(session: Session, args: bytes) -> Reply:
+    """The client offers to look up symbols: none are needed."""
+    return b"OK"
+
+
+@packet("qGetTLSAddr", needs=ThreadLocalStorage, no_process=_NO_PROCESS)
+def thread_local_address(session: Session, storage: ThreadLocalStorage, args: bytes) -> Reply:
+    """Locate a thread's copy of a variable: `thread-id,offset,link-map`."""
+    thread_text, _, rest = args.partition(b",")
+    offset, link_map = fields.numbers(rest, b",", 2)
+    thread = session.select(thread_id.parse(thread_text))
+    return fields.hex_number(storage.thread_local_address(thread, offset, link_map))
