@@ -188,6 +188,24 @@ class FakeTarget(
         """Put the thread elsewhere."""
         self._register_files[thread][_place(FAKE_ARCHITECTURE.pc)] = address.to_bytes(4, "little")
 
+    def remove_thread(self, thread: ThreadId) -> None:
+        """The thread ends and nobody is told."""
+        self._threads[thread.pid].remove(thread)
+        for table in (self._register_files, self._stops, self.names, self.cores, self.siginfo):
+            table.pop(thread, None)
+        self._running.discard(thread)
+        self._halting.discard(thread)
+
+    def remove_process(self, pid: int) -> None:
+        """The process ends and nobody is told."""
+        for thread in self.threads(pid):
+            self.remove_thread(thread)
+        del self._threads[pid]
+        self._attached.discard(pid)
+        self.breakpoints = {b for b in self.breakpoints if b[0] != pid}
+        self.watchpoints = {w for w in self.watchpoints if w[0] != pid}
+        self._events = deque(event for event in self._events if _process_of(event) != pid)
+
     # Target
 
     def capability(self, kind: type[Capability]) -> Capability | None:
@@ -222,22 +240,6 @@ class FakeTarget(
         self._check_thread(thread)
         if thread in self._running:
             raise NotStopped(f"thread {thread.tid} runs")
-
-    def _forget_thread(self, thread: ThreadId) -> None:
-        self._threads[thread.pid].remove(thread)
-        for table in (self._register_files, self._stops, self.names, self.cores, self.siginfo):
-            table.pop(thread, None)
-        self._running.discard(thread)
-        self._halting.discard(thread)
-
-    def _forget_process(self, pid: int) -> None:
-        for thread in self.threads(pid):
-            self._forget_thread(thread)
-        del self._threads[pid]
-        self._attached.discard(pid)
-        self.breakpoints = {b for b in self.breakpoints if b[0] != pid}
-        self.watchpoints = {w for w in self.watchpoints if w[0] != pid}
-        self._events = deque(event for event in self._events if _process_of(event) != pid)
 
     # Registers
 
@@ -303,11 +305,11 @@ class FakeTarget(
 
     def _note(self, event: Event) -> None:
         if isinstance(event, ProcessExit):
-            self._forget_process(event.pid)
+            self.remove_process(event.pid)
         elif isinstance(event, Stop):
             self._stand(event)
         else:
-            self._forget_thread(event.thread)
+            self.remove_thread(event.thread)
 
     def _stand(self, stop: Stop) -> None:
         self._running.discard(stop.thread)
@@ -374,11 +376,11 @@ class FakeTarget(
         return leader
 
     def detach(self, pid: int) -> None:
-        self._forget_process(pid)
+        self.remove_process(pid)
         self.detached.append(pid)
 
     def kill(self, pid: int) -> None:
-        self._forget_process(pid)
+        self.remove_process(pid)
         self.killed.append(pid)
 
     def launch_settings(self) -> LaunchSettings:
