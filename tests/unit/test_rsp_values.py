@@ -114,6 +114,7 @@ def test_encode_exit(status: int, signal: int, pid: int | None, reply: bytes) ->
         ),
         (b"W2a", StopReply("W", status=42)),
         (b"W2a;process:10", StopReply("W", status=42, process=16)),
+        (b"W7;process:10", StopReply("W", status=7, process=16)),  # GNU gdbserver 18.1 sends one digit here
         (b"X0f;process:10", StopReply("X", signal=15, process=16)),
         (b"w3;p1.2", StopReply("w", status=3, thread=ThreadSelector(1, 2))),
         (b"N", StopReply("N")),

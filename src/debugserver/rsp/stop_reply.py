@@ -42,12 +42,12 @@ def parse(payload: bytes) -> StopReply:
         return StopReply("N")
     if kind not in (b"S", b"T", b"W", b"X", b"w"):
         raise MalformedPacket(f"not a stop reply: {payload[:20]!r}")
-    value = number(payload[1:3]) if kind != b"w" else 0
     if kind in (b"S", b"T"):
-        return _stop(kind.decode(), value, payload[3:])
+        return _stop(kind.decode(), number(payload[1:3]), payload[3:])
+    value, _, rest = payload[1:].partition(b";")
     if kind == b"w":
-        return _thread_exit(payload[1:])
-    return _process_exit(kind.decode(), value, payload[3:])
+        return StopReply("w", status=number(value), thread=thread_id.parse(rest))
+    return _process_exit(kind.decode(), number(value), rest)
 
 
 def _stop(kind: str, signal: int, text: bytes) -> StopReply:
@@ -60,14 +60,9 @@ def _stop(kind: str, signal: int, text: bytes) -> StopReply:
     return StopReply(kind, signal, pairs=pairs, thread=thread_id.parse(thread.encode()) if thread else None)
 
 
-def _thread_exit(text: bytes) -> StopReply:
-    status, _, thread = text.partition(b";")
-    return StopReply("w", status=number(status), thread=thread_id.parse(thread))
-
-
 def _process_exit(kind: str, value: int, text: bytes) -> StopReply:
     name, _, pid = text.partition(b":")
-    process = number(pid) if name == b";process" else None
+    process = number(pid) if name == b"process" else None
     if kind == "X":
         return StopReply("X", signal=value, process=process)
     return StopReply("W", status=value, process=process)

@@ -167,10 +167,11 @@ class RspClient:
         found = b""
         while len(found) < length:
             wanted = min(length - len(found), most)
-            reply = self.request(b"m%x,%x" % (address + len(found), wanted))
+            request = b"m%x,%x" % (address + len(found), wanted)
+            reply = self.request(request)
             if found and reply[:1] == b"E":
                 return found
-            piece = fields.blob(self._checked(b"m", reply))
+            piece = fields.blob(self._checked(request, reply))
             found += piece
             if len(piece) < wanted:
                 return found
