@@ -64,7 +64,8 @@ def list_commands(session: Session) -> str:
     """Every command, with its line of help."""
     lines = ["The following monitor commands are supported:"]
     for command in MONITOR_COMMANDS.values():
-        lines += ["  " + " ".join((*command.words, command.arguments)).rstrip(), f"    {command.help}"]
+        usage = " ".join((*command.words, command.arguments.removesuffix(" ..."))).rstrip()
+        lines += [f"  {usage}", f"    {command.help}"]
     return "\n".join(lines) + "\n"
 
 

@@ -1,0 +1,127 @@
+"""/proc: what the kernel says about processes and threads. Knows nothing of ptrace or of what is being debugged.
+
+Source: proc(5). A process is read through one of its live threads: with a zombie leader /proc/PID/maps is empty and
+/proc/PID/auxv cannot be read.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+from debugserver.errors import NoSuchProcess, TargetError
+
+_CHUNK = 1 << 16
+_STATE, _CORE = 0, 36
+"""Fields 3 and 39 of /proc/PID/stat, counted from the third."""
+
+_Answer = TypeVar("_Answer")
+
+
+class Procfs:
+    """One mounted /proc. Everything raises NoSuchProcess for what is gone, TargetError for what is forbidden."""
+
+    def __init__(self, root: str = "/proc") -> None:
+        self._root = root
+
+    def processes(self) -> list[int]:
+        """The pids of all processes, in ascending order."""
+        return self._numbers(self._root)
+
+    def tasks(self, pid: int) -> list[int]:
+        """The tids of a process, in ascending order; the leader stays among them as a zombie."""
+        return self._numbers(f"{self._root}/{pid}/task")
+
+    def status(self, pid: int, tid: int | None = None) -> dict[str, str]:
+        """/proc/PID/status, or that of one thread: key -> text."""
+        lines = self.read(f"{_task(pid, tid)}/status").decode(errors="replace").splitlines()
+        return {key: value.strip() for key, _, value in (line.partition(":") for line in lines)}
+
+    def state(self, pid: int, tid: int | None = None) -> str:
+        """One letter: R, S, D, T (stopped), t (tracing stop), Z (zombie), X (dead) ..."""
+        return self._stat(pid, tid)[_STATE]
+
+    def core(self, pid: int, tid: int | None = None) -> int:
+        """The CPU that a thread last ran on."""
+        return int(self._stat(pid, tid)[_CORE])
+
+    def comm(self, pid: int, tid: int | None = None) -> str:
+        """The name of a thread, 15 bytes at most."""
+        return os.fsdecode(self.read(f"{_task(pid, tid)}/comm").removesuffix(b"\n"))
+
+    def command_line(self, pid: int) -> list[str]:
+        """The arguments of a process; none for a kernel thread or a zombie."""
+        data = self.read(f"{pid}/cmdline").removesuffix(b"\0")
+        return [os.fsdecode(argument) for argument in data.split(b"\0")] if data else []
+
+    def maps(self, pid: int) -> bytes:
+        """/proc/PID/maps."""
+        return self.through_live_thread(pid, lambda task: self.read(f"{task}/maps"))
+
+    def auxv(self, pid: int) -> bytes:
+        """/proc/PID/auxv."""
+        return self.through_live_thread(pid, lambda task: self.read(f"{task}/auxv"))
+
+    def exe(self, pid: int) -> str:
+        """The path of the program, with ` (deleted)` after it when that file is gone."""
+        return self.through_live_thread(pid, lambda task: self.link(f"{task}/exe"))
+
+    def through_live_thread(self, pid: int, ask: Callable[[str], _Answer]) -> _Answer:
+        """The first answer that is not empty, from the tasks' directories (relative to the root) in turn."""
+        error: TargetError = NoSuchProcess(f"process {pid} is gone")
+        for tid in self._leader_first(pid):
+            try:
+                if answer := ask(_task(pid, tid)):
+                    return answer
+            except TargetError as failure:
+                error = failure
+        raise error
+
+    def _leader_first(self, pid: int) -> Iterator[int]:
+        yield pid
+        yield from (tid for tid in self.tasks(pid) if tid != pid)
+
+    def read(self, path: str) -> bytes:
+        """A file, relative to the root."""
+        try:
+            descriptor = os.open(f"{self._root}/{path}", os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                return b"".join(iter(lambda: os.read(descriptor, _CHUNK), b""))
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            raise _target_error(path, error) from None
+
+    def link(self, path: str) -> str:
+        """Where a symbolic link leads, relative to the root."""
+        try:
+            return os.readlink(f"{self._root}/{path}")
+        except OSError as error:
+            raise _target_error(path, error) from None
+
+    def path(self, path: str) -> str:
+        """The absolute path of something below the root."""
+        return f"{self._root}/{path}"
+
+    def _stat(self, pid: int, tid: int | None) -> list[str]:
+        """The fields after the name, which may itself contain blanks and parentheses: the third is the first."""
+        return self.read(f"{_task(pid, tid)}/stat").rpartition(b")")[2].decode().split()
+
+    def _numbers(self, directory: str) -> list[int]:
+        try:
+            return sorted(int(name) for name in os.listdir(directory) if name.isdecimal())
+        except OSError as error:
+            raise _target_error(directory, error) from None
+
+
+def _task(pid: int, tid: int | None) -> str:
+    """The directory of a thread, of the leader by default: cheaper than /proc/PID, which sums up all threads."""
+    return f"{pid}/task/{pid if tid is None else tid}"
+
+
+def _target_error(path: str, error: OSError) -> TargetError:
+    """ENOENT and ESRCH both say that the process is gone."""
+    if isinstance(error, (FileNotFoundError, ProcessLookupError)):
+        return NoSuchProcess(f"{path}: no such process or thread")
+    return TargetError(f"{path}: {error.strerror}", error.errno)
