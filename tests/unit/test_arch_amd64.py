@@ -1,0 +1,251 @@
+"""The codec of x86-64 over banks recorded from a CPU, and over areas of other CPUs built by hand."""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.unit.amd64_state import LAYOUTS, NT_FPREGSET, NT_PRSTATUS, NT_X86_XSTATE, Recording, built_area, load
+
+from debugserver.arch import amd64, xsave
+
+if TYPE_CHECKING:
+    from debugserver.arch.architecture import Architecture, RegisterCodec
+
+RECORDED = load()
+
+
+def _recordings() -> dict[str, Recording]:
+    user_regs = RECORDED.banks[NT_PRSTATUS]
+    kinds = {
+        "recorded": RECORDED.banks,
+        "recorded FXSAVE": {NT_PRSTATUS: user_regs, NT_FPREGSET: RECORDED.banks[NT_FPREGSET]},
+        **{name: {NT_PRSTATUS: user_regs, NT_X86_XSTATE: built_area(layout)} for name, layout in LAYOUTS.items()},
+    }
+    return {name: Recording(banks, RECORDED.addresses) for name, banks in kinds.items()}
+
+
+RECORDINGS = _recordings()
+
+
+def architecture_of(recording: Recording) -> Architecture:
+    area = recording.banks.get(NT_X86_XSTATE, b"")
+    return amd64.architecture(xsave.xcr0_of(area), len(area))
+
+
+def codec_of(architecture: Architecture) -> RegisterCodec:
+    assert architecture.codec is not None
+    return architecture.codec
+
+
+def read_all(architecture: Architecture, banks: dict[int, bytearray]) -> dict[str, bytes]:
+    codec = codec_of(architecture)
+    return {r.name: codec.read(r.number, banks) for r in architecture.registers}
+
+
+def mutable(recording: Recording) -> dict[int, bytearray]:
+    return {number: bytearray(data) for number, data in recording.banks.items()}
+
+
+WRITTEN = ("recorded", "recorded FXSAVE", "Intel AVX-512, MPX, PKRU", "AMD PKRU without AVX-512")
+EVERY_REGISTER = [
+    pytest.param(RECORDINGS[kind], register.name, id=f"{kind}-{register.name}")
+    for kind in WRITTEN
+    for register in architecture_of(RECORDINGS[kind]).registers
+]
+
+
+@pytest.mark.parametrize("kind", RECORDINGS)
+def test_every_register_has_the_value_that_the_program_set(kind: str) -> None:
+    recording = RECORDINGS[kind]
+    architecture = architecture_of(recording)
+    expected = recording.expected()
+    assert read_all(architecture, mutable(recording)) == {r.name: expected[r.name] for r in architecture.registers}
+
+
+@pytest.mark.parametrize(
+    ("kind", "registers"),
+    [
+        ("recorded", 148),
+        ("recorded FXSAVE", 60),
+        ("Intel AVX", 76),
+        ("Intel MPX", 76),
+        ("Intel PKRU without AVX-512", 77),
+        ("Intel AVX-512, MPX, PKRU", 149),
+        ("Intel AMX", 149),
+        ("AMD PKRU without AVX-512", 77),
+    ],
+)
+def test_the_registers_are_those_of_the_cpu(kind: str, registers: int) -> None:
+    assert len(architecture_of(RECORDINGS[kind]).registers) == registers
+
+
+@pytest.mark.parametrize("kind", RECORDINGS)
+def test_the_register_file_is_every_register_in_order(kind: str) -> None:
+    recording = RECORDINGS[kind]
+    architecture = architecture_of(recording)
+    data = codec_of(architecture).read_file(recording.banks)
+    assert len(data) == architecture.register_file_size
+    assert data == b"".join(read_all(architecture, mutable(recording)).values())
+
+
+def test_general_registers_come_from_prstatus_alone() -> None:
+    architecture = architecture_of(RECORDED)
+    codec = codec_of(architecture)
+    names = [architecture.registers[number].name for number in architecture.general]
+    expected = RECORDED.expected()
+    assert names == [*names[:24], "orig_rax", "fs_base", "gs_base"]
+    assert {codec.bank(number) for number in architecture.general} == {NT_PRSTATUS}
+    assert list(codec.read_general(RECORDED.banks[NT_PRSTATUS])) == [expected[name] for name in names]
+
+
+def different(name: str, value: bytes) -> bytes:
+    """Another value that the register can hold, so that others which depend on it do not change."""
+    if name == "ftag":
+        return b"\xff\xff\0\0"  # any other tag depends on the content of the stack
+    if name in {"fctrl", "fstat", "fiseg", "foseg", "fop"}:
+        return bytes([value[0] ^ 0xFF]) + value[1:]
+    return bytes(byte ^ 0xFF for byte in value)
+
+
+@pytest.mark.parametrize(("recording", "name"), EVERY_REGISTER)
+def test_a_register_is_written_and_no_other_one(recording: Recording, name: str) -> None:
+    architecture = architecture_of(recording)
+    banks = mutable(recording)
+    expected = read_all(architecture, banks)
+    expected[name] = different(name, expected[name])
+    codec_of(architecture).write(architecture.by_name[name].number, expected[name], banks)
+    found = read_all(architecture, banks)
+    if name.startswith("st"):
+        del found["ftag"], expected["ftag"]  # follows from the content of the stack
+    assert found == expected
+
+
+@pytest.mark.parametrize(("recording", "name"), EVERY_REGISTER)
+def test_writing_changes_no_byte_that_is_not_the_register(recording: Recording, name: str) -> None:
+    architecture = architecture_of(recording)
+    codec = codec_of(architecture)
+    number = architecture.by_name[name].number
+    banks = mutable(recording)
+    original = codec.read(number, banks)
+    codec.write(number, different(name, original), banks)
+    codec.write(number, original, banks)
+    assert banks == mutable(recording)
+
+
+@pytest.mark.parametrize("kind", RECORDINGS)
+def test_the_register_file_is_replaced(kind: str) -> None:
+    recording = RECORDINGS[kind]
+    architecture = architecture_of(recording)
+    codec = codec_of(architecture)
+    banks = mutable(recording)
+    wanted = {name: different(name, value) for name, value in read_all(architecture, banks).items()}
+    codec.write_file(b"".join(wanted.values()), banks)
+    assert read_all(architecture, banks) == wanted
+
+
+@pytest.mark.parametrize("kind", RECORDINGS)
+def test_writing_back_what_was_read_changes_no_byte(kind: str) -> None:
+    recording = RECORDINGS[kind]
+    codec = codec_of(architecture_of(recording))
+    banks = mutable(recording)
+    codec.write_file(codec.read_file(banks), banks)
+    assert banks == mutable(recording)
+
+
+# State components that are not in use
+
+XSAVES = [kind for kind in RECORDINGS if NT_X86_XSTATE in RECORDINGS[kind].banks]
+INITIAL = {"fctrl": struct.pack("<I", 0x37F), "ftag": struct.pack("<I", 0xFFFF), "mxcsr": struct.pack("<I", 0x1F80)}
+COMPONENTS = {"ymm": 2, "xmm": 1, "mxcsr": 1, "k": 5, "zmm": 6, "pkru": 9}
+"""The bit in XSTATE_BV of a register's component, by the name without its number; 0 for x87, 7 for numbers from 16."""
+
+
+def unused(kind: str) -> dict[int, bytearray]:
+    """The banks with nothing in use: the area's content is stale and must not be seen."""
+    banks = mutable(RECORDINGS[kind])
+    banks[NT_X86_XSTATE][512:520] = bytes(8)
+    return banks
+
+
+def initial(name: str, size: int) -> bytes:
+    return INITIAL.get(name, bytes(size))
+
+
+def component(name: str) -> int:
+    stem = name.rstrip("h").rstrip("0123456789")
+    number = name.rstrip("h").removeprefix(stem)
+    return 7 if number and int(number) >= 16 else COMPONENTS.get(stem, 0)
+
+
+def state_registers(kind: str) -> list[str]:
+    architecture = architecture_of(RECORDINGS[kind])
+    codec = codec_of(architecture)
+    return [r.name for r in architecture.registers if codec.bank(r.number) == NT_X86_XSTATE]
+
+
+UNUSED_REGISTERS = [(kind, name) for kind in WRITTEN if kind in XSAVES for name in state_registers(kind)]
+
+
+@pytest.mark.parametrize("kind", XSAVES)
+def test_unused_components_read_as_their_initial_state(kind: str) -> None:
+    architecture = architecture_of(RECORDINGS[kind])
+    found = read_all(architecture, unused(kind))
+    assert {name: found[name] for name in state_registers(kind)} == {
+        name: initial(name, architecture.by_name[name].size) for name in state_registers(kind)
+    }
+
+
+@pytest.mark.parametrize(("kind", "name"), UNUSED_REGISTERS)
+def test_a_write_brings_the_component_into_use(kind: str, name: str) -> None:
+    architecture = architecture_of(RECORDINGS[kind])
+    banks = unused(kind)
+    expected = read_all(architecture, banks)
+    value = struct.pack("<I", 0xFFFD) if name == "ftag" else different(name, expected[name])
+    expected[name] = value  # of ftag: R0 is in use and, as everything then, zero
+    codec_of(architecture).write(architecture.by_name[name].number, value, banks)
+    assert read_all(architecture, banks) == expected
+    assert int.from_bytes(banks[NT_X86_XSTATE][512:520], "little") == 1 << component(name)
+
+
+@pytest.mark.parametrize(("kind", "name"), UNUSED_REGISTERS)
+def test_the_initial_value_can_be_written(kind: str, name: str) -> None:
+    architecture = architecture_of(RECORDINGS[kind])
+    register = architecture.by_name[name]
+    banks = unused(kind)
+    codec_of(architecture).write(register.number, initial(name, register.size), banks)
+    assert banks == unused(kind)
+
+
+def test_mxcsr_counts_as_soon_as_avx_is_in_use() -> None:
+    architecture = architecture_of(RECORDED)
+    banks = unused("recorded")
+    banks[NT_X86_XSTATE][512] = 1 << 2
+    assert codec_of(architecture).read(architecture.by_name["mxcsr"].number, banks) == struct.pack("<I", 0x9F80)
+
+
+def test_tags_of_unused_x87_registers_ignore_what_is_left_in_them() -> None:
+    architecture = architecture_of(RECORDED)
+    banks = mutable(RECORDED)
+    banks[NT_X86_XSTATE][4] = 0b1000_0000  # only R7, the denormal
+    assert codec_of(architecture).read(architecture.by_name["ftag"].number, banks) == struct.pack("<I", 0xBFFF)
+
+
+def test_one_architecture_for_equal_cpus() -> None:
+    assert amd64.architecture(0xE7, 2432) is amd64.architecture(0xE7, 2432)
+
+
+def test_offsets_in_user_regs_struct() -> None:
+    expected = RECORDED.expected()
+    user_regs = RECORDED.banks[NT_PRSTATUS]
+    assert len(user_regs) == amd64.USER_REGS_SIZE
+    for name, offset in {
+        "rax": amd64.RAX_OFFSET,
+        "orig_rax": amd64.ORIG_RAX_OFFSET,
+        "rip": amd64.RIP_OFFSET,
+        "eflags": amd64.EFLAGS_OFFSET,
+        "rsp": amd64.RSP_OFFSET,
+        "fs_base": amd64.FS_BASE_OFFSET,
+    }.items():
+        assert user_regs[offset : offset + len(expected[name])] == expected[name]
