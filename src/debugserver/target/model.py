@@ -129,6 +129,7 @@ class LaunchSettings:
         "directory",
         "disable_randomization",
         "environment",
+        "escape_arguments",
         "program",
         "startup_with_shell",
         "wrapper",
@@ -142,6 +143,8 @@ class LaunchSettings:
         self.directory = ""
         self.disable_randomization = True
         self.startup_with_shell = True
+        self.escape_arguments = True
+        """Whether the shell is kept from expanding wildcards and variables in the arguments."""
 
     def copy(self) -> LaunchSettings:
         """An independent copy."""
@@ -153,4 +156,5 @@ class LaunchSettings:
         other.directory = self.directory
         other.disable_randomization = self.disable_randomization
         other.startup_with_shell = self.startup_with_shell
+        other.escape_arguments = self.escape_arguments
         return other
