@@ -1,4 +1,4 @@
-"""The x87 control registers in an FXSAVE image: values worked out by hand from Intel SDM vol. 1, tables 10-2 and 10-3."""
+"""The x87 control registers in an FXSAVE image: values worked out by hand from Intel SDM vol. 1, 10.5.1 and 8.1.7."""
 
 from __future__ import annotations
 
