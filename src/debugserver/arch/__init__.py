@@ -1,1 +1,1 @@
-"""CPU facts: registers, target descriptions, breakpoint instructions. Data and tiny functions; no process, no packets."""
+"""CPU facts: registers, target descriptions, breakpoint instructions. Data and tiny functions; no process."""
