@@ -1,7 +1,7 @@
 """The shared objects of a live process, from the dynamic loader's own lists. Knows no loader but the SVR4 interface.
 
-Source: <link.h> (struct r_debug, struct link_map), elf(5). With r_version 2 (glibc 2.35) r_debug has a successor for each
-further namespace (dlmopen).
+Source: <link.h> (struct r_debug, struct link_map), elf(5). With r_version 2 (glibc 2.35) r_debug has a successor for
+each further namespace (dlmopen).
 """
 
 from __future__ import annotations
@@ -56,6 +56,8 @@ class Svr4Libraries(LibraryList):
 
     def libraries_from(self, pid: int, link_map: int, previous: int, namespace: int) -> Libraries:
         space = AddressSpace(self._memory, pid, self._target.architecture(pid))
+        if not namespace:
+            namespace = next((address for address, _ in _namespaces(space, self._auxv.auxv(pid))), 0)
         return Libraries(0, tuple(_libraries(space, _link_maps(space, link_map, previous), namespace)))
 
 
@@ -88,6 +90,8 @@ def _r_debug(space: AddressSpace, auxv: bytes) -> int:
 def _link_maps(space: AddressSpace, address: int, previous: int) -> Iterator[_LinkMap]:
     """The chain from `address` on, as far as each entry points back to the one before."""
     for _ in range(_MOST_ENTRIES):
+        if not address:
+            return
         try:
             entry = _LinkMap(address, *space.words(address, 5))
         except MemoryFault:
