@@ -13,8 +13,8 @@ from typing import TypeVar
 from debugserver.errors import NoSuchProcess, TargetError
 
 _CHUNK = 1 << 16
-_STATE, _CORE = 0, 36
-"""Fields 3 and 39 of /proc/PID/stat, counted from the third."""
+_STATE, _PROCESS_GROUP, _CORE = 0, 2, 36
+"""Fields 3, 5 and 39 of /proc/PID/stat, counted from the third."""
 
 _Answer = TypeVar("_Answer")
 
@@ -45,6 +45,14 @@ class Procfs:
     def core(self, pid: int, tid: int | None = None) -> int:
         """The CPU that a thread last ran on."""
         return int(self._stat(pid, tid)[_CORE])
+
+    def process_group(self, pid: int) -> int:
+        """The process group, by its leader's pid."""
+        return int(self._stat(pid, None)[_PROCESS_GROUP])
+
+    def descriptors(self, pid: int) -> list[int]:
+        """The open file descriptors, in ascending order."""
+        return self._numbers(f"{self._root}/{pid}/fd")
 
     def comm(self, pid: int, tid: int | None = None) -> str:
         """The name of a thread, 15 bytes at most."""
