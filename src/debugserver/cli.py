@@ -1,0 +1,153 @@
+"""The command line: from what the user typed to a server that runs, and back to an exit code.
+
+Prints what GNU gdbserver prints, as scripts wait for it. Imports the target only once it is known that one is needed.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from debugserver import options
+from debugserver.errors import ConfigurationError, LaunchFailed, Refused, UsageError
+
+if TYPE_CHECKING:
+    from debugserver.options import CommandLine
+    from debugserver.stub.settings import Settings
+    from debugserver.target.target import Target
+
+_FAILED = 1
+_WRONG_USAGE = 2
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; the exit code: 0, 1 (cannot be done: why, and what to do), 2 (wrong usage)."""
+    words = sys.argv[1:] if arguments is None else arguments
+    _open_standard_streams()
+    if words[:1] == ["demo"]:
+        from debugserver import demo
+
+        return demo.main(words[1:])
+    try:
+        line = options.parse(words)
+        _check_packets(line.settings.disabled_packets)
+    except UsageError as error:
+        _say(str(error))
+        return _WRONG_USAGE
+    if line.information:
+        print(line.information)
+        return 0
+    return _run(line)
+
+
+def _run(line: CommandLine) -> int:
+    try:
+        _serve(line)
+    except LaunchFailed as failure:
+        _say(f"{failure.cause}.")
+    except Refused as refusal:
+        _say(f"{refusal.cause}\n{refusal.remedy}".rstrip())
+    except ConfigurationError as error:
+        _say(str(error))
+    else:
+        return 0
+    _say("Exiting")
+    return _FAILED
+
+
+def _serve(line: CommandLine) -> None:
+    from debugserver.server import transport
+    from debugserver.server.server import Server
+    from debugserver.stub.stub import Stub
+
+    settings = line.settings
+    settings.announce = lambda text: _say(text) if settings.verbosity <= 0 else None
+    if line.has_program and not line.launch.program:
+        raise ConfigurationError("No program to debug")
+    endpoint = transport.parse(line.comm)
+    source = endpoint.open()
+    try:
+        if endpoint.notice:
+            settings.announce(endpoint.notice)
+        target = _make_target(line)
+        try:
+            _take_hold(line, target)
+            server = Server(
+                target,
+                settings,
+                source,
+                lambda: Stub(target, settings),
+                once=line.once,
+                reopen=endpoint.open if endpoint.reopens else None,
+            )
+            server.end_on_signals()
+            server.run()
+        finally:
+            _let_go(target, settings)
+    finally:
+        source.close()
+
+
+def _make_target(line: CommandLine) -> Target:
+    from debugserver.linux.target import LinuxTarget
+
+    return LinuxTarget(line.launch)
+
+
+def _take_hold(line: CommandLine, target: Target) -> None:
+    """Start the program, or attach to the process."""
+    from debugserver.target.capabilities import Attach, Launch
+
+    if line.has_program and (launcher := target.capability(Launch)):
+        _foretell_failure(line)
+        thread = launcher.launch(line.launch)
+        line.settings.announce(f"Process {line.launch.program} created; pid = {thread.pid}")
+    elif line.attach and (attacher := target.capability(Attach)):
+        attacher.attach(line.pid)
+        line.settings.announce(f"Attached; pid = {line.pid}")
+
+
+def _foretell_failure(line: CommandLine) -> None:
+    """Say what is wrong with the program before the shell does, whose words have to be followed by gdbserver's."""
+    from debugserver.linux.diagnosis import explain_program
+
+    # A wrapper may change the root directory, or PATH.
+    if not line.launch.wrapper and (explanation := explain_program(line.launch.program)):
+        _say("; ".join(filter(None, explanation)))
+
+
+def _let_go(target: Target, settings: Settings) -> None:
+    processes = target.processes()
+    launched = [pid for pid in processes if not target.attached(pid)]
+    attached = [pid for pid in processes if target.attached(pid)]
+    for doing, pids in (("Killing", launched), ("Detaching", attached)):
+        if pids:
+            settings.announce(f"{doing} process(es): {' '.join(map(str, pids))}")
+    target.close()
+
+
+def _check_packets(disabled: frozenset[str]) -> None:
+    if not disabled:
+        return
+    import debugserver.stub.stub  # noqa: F401 - enters every packet in the table
+    from debugserver.stub.registry import PACKETS
+
+    for name in sorted(disabled - PACKETS.keys() - options.DISABLED_NAMES):
+        known = "\n".join(f"  {name:<12}\t{what}" for name, what in options.DISABLEABLE.items())
+        raise UsageError(f'Don\'t know how to disable "{name}".\n\nDisableable packets:\n{known}', "  or any packet")
+
+
+def _open_standard_streams() -> None:
+    """Whatever is opened later must not become a standard stream by accident."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(descriptor, True)
+    os.close(descriptor)
+
+
+def _say(text: str) -> None:
+    """One write, so that lines of several processes do not mix; whoever would have read it may be gone."""
+    try:
+        os.write(2, text.encode(errors="backslashreplace") + b"\n")
+    except OSError:
+        return

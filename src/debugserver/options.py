@@ -1,0 +1,275 @@
+"""The command line's options as one table: what is parsed is what --help says. Names and meanings are gdbserver's."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import NamedTuple
+
+from debugserver.errors import UsageError
+from debugserver.stub.settings import Settings
+from debugserver.target.model import LaunchSettings
+
+SYNOPSIS = """\
+Usage:	debugserver [OPTIONS] COMM PROG [ARGS ...]
+	debugserver [OPTIONS] --attach COMM PID
+	debugserver [OPTIONS] --multi COMM
+	debugserver demo
+
+COMM is where the client connects: [HOST]:PORT or PORT (TCP; without HOST, from this machine only), unix:PATH,
+a terminal device, fd:N (an inherited descriptor), or '-' or 'stdio' for standard input and output.
+PROG is the program to debug; what follows it are its arguments. PID is the process to attach to.
+"""
+
+_DEBUG_COMPONENTS = ("threads", "event-loop", "remote")
+_MOST_VERBOSE, _MOST_QUIET = 2, 3
+DISABLEABLE = {
+    "vCont": "All vCont packets",
+    "vConts": "vCont;s and vCont;S, as if threads could not be stepped",
+    "qC": "Querying the current thread",
+    "qfThreadInfo": "Thread listing",
+    "Tthread": "Passing the thread specifier in the T stop reply packet",
+    "T": "All 'T' stop replies",
+    "threads": "vCont, qC, qfThreadInfo and Tthread",
+}
+"""Names that --disable-packet takes besides those of packets."""
+_DISABLED = {
+    "threads": ("vCont", "qC", "qfThreadInfo", "Tthread"),
+    # The packet T, which asks whether a thread lives, is not meant.
+    "T": ("stop reply T",),
+}
+DISABLED_NAMES = frozenset(name for names in _DISABLED.values() for name in names) | {"vConts"}
+"""What `disabled_packets` may hold besides the names of packets."""
+
+
+class CommandLine:
+    """What the user asked for."""
+
+    def __init__(self) -> None:
+        self.settings = Settings()
+        self.launch = LaunchSettings()
+        self.launch.environment = dict(os.environ)
+        self.comm = ""
+        self.has_program = False
+        self.pid = 0
+        self.attach = False
+        self.once = False
+        self.information = ""
+        """Print this instead of serving."""
+
+
+Apply = Callable[[CommandLine, str], None]
+
+
+class Option(NamedTuple):
+    """One option. `value` as --help shows it: none, `=FILE` (needed), `[=N]`, or words up to ` --`."""
+
+    flag: str
+    value: str
+    help: str
+    apply: Apply
+
+
+def _attach(line: CommandLine, _: str) -> None:
+    line.attach = True
+
+
+def _multi(line: CommandLine, _: str) -> None:
+    line.settings.extended = True
+
+
+def _once(line: CommandLine, _: str) -> None:
+    line.once = True
+
+
+def _help(line: CommandLine, _: str) -> None:
+    line.information = usage()
+
+
+def _version(line: CommandLine, _: str) -> None:
+    from debugserver import __version__
+
+    line.information = f"debugserver {__version__}\nA drop-in for GNU gdbserver. Apache License, version 2.0."
+
+
+def _randomization(disable: bool) -> Apply:
+    def apply(line: CommandLine, _: str) -> None:
+        line.launch.disable_randomization = disable
+
+    return apply
+
+
+def _shell(start_with: bool) -> Apply:
+    def apply(line: CommandLine, _: str) -> None:
+        line.launch.startup_with_shell = start_with
+
+    return apply
+
+
+def _no_escape(line: CommandLine, _: str) -> None:
+    line.launch.escape_arguments = False
+
+
+def _debug(line: CommandLine, value: str) -> None:
+    for word in (value or "threads").split(","):
+        name = word.removeprefix("-")
+        if name not in (*_DEBUG_COMPONENTS, "all"):
+            raise UsageError(
+                f"debugserver: unknown debug option '{name}'", f"Known: all, {_listed(_DEBUG_COMPONENTS)}."
+            )
+        components = set(_DEBUG_COMPONENTS if name == "all" else (name,))
+        if word.startswith("-"):
+            line.settings.debug -= components
+        else:
+            line.settings.debug |= components
+
+
+def _remote_debug(line: CommandLine, _: str) -> None:
+    line.settings.debug.add("remote")
+
+
+def _debug_file(line: CommandLine, value: str) -> None:
+    line.settings.debug_file = value
+
+
+def _debug_format(line: CommandLine, value: str) -> None:
+    for word in value.split(","):
+        if word not in ("all", "none", "timestamp"):
+            raise UsageError(f'Unknown debug-format argument: "{word}"', "Known: all, none, timestamp.")
+        line.settings.debug_timestamps = word != "none"
+
+
+def _disable_packet(line: CommandLine, value: str) -> None:
+    line.settings.disabled_packets |= {packet for name in value.split(",") for packet in _DISABLED.get(name, (name,))}
+
+
+def _verbose(line: CommandLine, value: str) -> None:
+    if line.settings.verbosity <= 0:
+        line.settings.verbosity = -_level("--verbose", value, _MOST_VERBOSE)
+
+
+def _quiet(line: CommandLine, value: str) -> None:
+    line.settings.verbosity = _level("--quiet", value, _MOST_QUIET)
+
+
+def _level(flag: str, value: str, most: int) -> int:
+    level = value or "1"
+    if not level.isdecimal() or not 1 <= int(level) <= most:
+        raise UsageError(f"Invalid argument for {flag}: {value}", f"It is a number from 1 to {most}.")
+    return int(level)
+
+
+def _wrapper(line: CommandLine, value: str) -> None:
+    """Its words come one by one."""
+    line.launch.wrapper += (value,)
+
+
+_WRAPPER = "--wrapper"
+
+GROUPS: dict[str, tuple[Option, ...]] = {
+    "Operating modes": (
+        Option("--attach", "", "Attach to the running process PID.", _attach),
+        Option("--multi", "", "Start without a program, and stay when one ends (target extended-remote).", _multi),
+        Option("--once", "", "End when the first client has gone.", _once),
+        Option("--help", "", "Print this message.", _help),
+        Option("--version", "", "Print the version.", _version),
+    ),
+    "Starting programs": (
+        Option(_WRAPPER, " WRAPPER --", "Start PROG through the words of WRAPPER, which must exec it.", _wrapper),
+        Option("--disable-randomization", "", "The same addresses at every start (default).", _randomization(True)),
+        Option("--no-disable-randomization", "", "Addresses as the kernel gives them.", _randomization(False)),
+        Option("--startup-with-shell", "", "Start PROG by way of $SHELL (default).", _shell(True)),
+        Option("--no-startup-with-shell", "", "Start PROG directly.", _shell(False)),
+        Option("--no-escape-args", "", "Let the shell expand wildcards and variables in ARGS.", _no_escape),
+    ),
+    "Finding faults": (
+        Option(
+            "--debug", "[=NAME,...]", "Log: all, threads (default), event-loop, remote; -NAME takes one out.", _debug
+        ),
+        Option("--remote-debug", "", "Log what goes over the wire: --debug=remote.", _remote_debug),
+        Option("--debug-file", "=FILE", "Log there, not on standard error.", _debug_file),
+        Option("--debug-format", "=FORMAT", "all or timestamp: the log has the time; none.", _debug_format),
+        Option(
+            "--disable-packet",
+            "=NAME,...",
+            "Do without these packets: any, or one of " + ", ".join(DISABLEABLE) + ".",
+            _disable_packet,
+        ),
+        Option("--verbose", "[=N]", "Say more: event loop (1, default), packets (2).", _verbose),
+        Option("--quiet", "[=N]", "Say less: only errors (1 to 3). Wins over --verbose.", _quiet),
+    ),
+}
+_OPTIONS = {option.flag: option for group in GROUPS.values() for option in group}
+
+
+def usage() -> str:
+    """The text of --help."""
+    parts = [SYNOPSIS]
+    for title, options in GROUPS.items():
+        parts.append(f"{title}:\n")
+        parts += [f"  {option.flag + option.value:<28}{option.help}" for option in options]
+        parts.append("")
+    return "\n".join(parts)
+
+
+def parse(arguments: list[str]) -> CommandLine:
+    """Read the command line; options end at COMM. UsageError."""
+    line = CommandLine()
+    words = arguments[::-1]
+    while words and words[-1].startswith("-") and words[-1] != "-":
+        word = words.pop()
+        if word == "--":
+            break
+        _parse_option(line, word, words)
+        if line.information:
+            return line
+    _parse_operands(line, words[::-1])
+    return line
+
+
+def _parse_option(line: CommandLine, word: str, rest: list[str]) -> None:
+    """`rest` holds what follows, last word first."""
+    flag, equals, value = word.partition("=")
+    option = _OPTIONS.get(flag)
+    if option is None or (equals and "=" not in option.value):
+        raise UsageError(f"Unknown argument: {word}", "debugserver --help lists the options.")
+    if flag == _WRAPPER:
+        _parse_wrapper(line, option, rest)
+        return
+    if option.value.startswith("=") and not equals:
+        if not rest:
+            raise UsageError(f"Missing argument value for: {flag}", f"Write {flag}{option.value}.")
+        value = rest.pop()
+    option.apply(line, value)
+
+
+def _parse_wrapper(line: CommandLine, option: Option, rest: list[str]) -> None:
+    while rest and rest[-1] != "--":
+        option.apply(line, rest.pop())
+    if not (rest and line.launch.wrapper):
+        raise UsageError(f"Missing argument value for: {option.flag}", f"Write {option.flag}{option.value}.")
+    rest.pop()
+
+
+def _parse_operands(line: CommandLine, operands: list[str]) -> None:
+    if not operands:
+        raise UsageError(usage())
+    line.comm, *rest = operands
+    if line.attach:
+        line.pid = _pid(rest)
+    elif rest:
+        line.has_program = True
+        line.launch.program, *arguments = rest
+        line.launch.arguments = tuple(arguments)
+    elif not line.settings.extended:
+        raise UsageError(usage())
+
+
+def _pid(operands: list[str]) -> int:
+    if len(operands) != 1 or not operands[0].isdecimal():
+        raise UsageError("--attach needs COMM and one PID", "debugserver --attach :2345 4711")
+    return int(operands[0])
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return ", ".join(names)
