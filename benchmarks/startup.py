@@ -1,4 +1,4 @@
-"""How long `debugserver :0 /bin/true` takes from exec until it listens, in ms: the least, the median and the most of some runs.
+"""How long `debugserver :0 /bin/true` takes from exec until it listens: least, median and most of some runs, in ms.
 
 Usage: startup.py [RUNS [COMMAND...]]; COMMAND is another server with the same command line, to compare with.
 """
