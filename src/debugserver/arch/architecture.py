@@ -55,6 +55,11 @@ class RegisterCodec(ABC):
     A bank is an ELF note or PTRACE_GETREGSET type (NT_PRSTATUS = 1, NT_FPREGSET = 2, NT_X86_XSTATE = 0x202).
     """
 
+    @property
+    @abstractmethod
+    def banks(self) -> Sequence[int]:
+        """All banks that the register file comes from."""
+
     @abstractmethod
     def bank(self, number: int) -> int:
         """The bank that holds this register."""

@@ -77,8 +77,13 @@ class BankCodec(RegisterCodec):
         """`sections` in the order of the register file; `general`: where in NT_PRSTATUS the general registers are."""
         ends = accumulate((section.size for section in sections), initial=0)
         self._sections = [(section, slice(*span)) for section, span in zip(sections, pairwise(ends), strict=True)]
+        self._banks = tuple(dict.fromkeys(section.bank for section in sections))
         self._registers = [(section, index) for section in sections for index in range(len(section.parts))]
         self._general = itemgetter(*general)
+
+    @property
+    def banks(self) -> Sequence[int]:
+        return self._banks
 
     def bank(self, number: int) -> int:
         return self._registers[number][0].bank

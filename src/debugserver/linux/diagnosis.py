@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import stat
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from debugserver.errors import AttachRefused, LaunchFailed
+
+if TYPE_CHECKING:
+    from debugserver.target.model import LaunchSettings, ProcessExit
 
 _CAP_SYS_PTRACE = 19
 _SECCOMP_FILTER = "2"
@@ -270,22 +274,33 @@ _CHECKS: tuple[_Check, ...] = (
 """The first that applies is the explanation: the certain ones stand before the likely ones."""
 
 
-def explain_launch(program: str, failure: OSError | int) -> LaunchFailed:
-    """Why a program did not start: `failure` is that of its exec, or the exit status of the shell."""
-    status = _NOT_FOUND if isinstance(failure, OSError) else failure
-    reason = explain_program(program) or _from_failure(program, failure)
-    outcome = f"exited with code {status}" if status else "exited normally"
-    number = failure.errno if isinstance(failure, OSError) else _NUMBERS.get(status)
-    return LaunchFailed(f"During startup program {outcome}", "; ".join(filter(None, reason)), number)
+def explain_launch(settings: LaunchSettings, end: ProcessExit | None, failure: OSError | None = None) -> LaunchFailed:
+    """Why a program did not start: how its process ended (None: nobody knows), and why its first exec failed, if so."""
+    explanation = None if settings.wrapper else explain_program(settings.program)
+    remedy = "; ".join(filter(None, explanation or _from_end(settings.program, end, failure)))
+    status = end.status if end else 0
+    number = failure.errno if failure else _NUMBERS.get(status)
+    return LaunchFailed(f"During startup program {_outcome(end)}", remedy, number)
 
 
 _NUMBERS = {_NOT_FOUND: errno.ENOENT, _NOT_EXECUTABLE: errno.EACCES}
 
 
-def _from_failure(program: str, failure: OSError | int) -> Explanation:
-    if isinstance(failure, OSError):
+def _outcome(end: ProcessExit | None) -> str:
+    """In GDB's words."""
+    if end is None:
+        return "vanished"
+    if end.signal:
+        return f"terminated with signal {signal.Signals(end.signal).name}, {signal.strsignal(end.signal)}"
+    return f"exited with code {end.status}" if end.status else "exited normally"
+
+
+def _from_end(program: str, end: ProcessExit | None, failure: OSError | None) -> Explanation:
+    if failure is not None:
         return Explanation(f"cannot execute {program}: {failure.strerror}")
-    return _FROM_STATUS.get(failure, Explanation("the shell or the wrapper ended before it started the program"))
+    return _FROM_STATUS.get(
+        end.status if end else 0, Explanation("the shell or the wrapper ended before it started the program")
+    )
 
 
 _FROM_STATUS = {

@@ -51,7 +51,7 @@ class LinuxHostFiles(HostFiles):
             namespace = os.stat(self._procfs.path(f"{task}/ns/mnt"))
             root = os.open(self._procfs.path(f"{task}/root"), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
-            raise TargetError(str(error), error.errno) from None
+            raise TargetError(f"{task}: {error.strerror}", error.errno) from None
         ours = os.stat(self._procfs.path("self/ns/mnt"))
         if os.path.samestat(namespace, ours) and os.path.samestat(os.fstat(root), os.stat("/")):
             os.close(root)

@@ -42,6 +42,20 @@ class Procfs:
         """One letter: R, S, D, T (stopped), t (tracing stop), Z (zombie), X (dead) ..."""
         return self._stat(pid, tid)[_STATE]
 
+    def thread_group(self, tid: int) -> int:
+        """The pid of the process that a thread belongs to; 0 if it is gone."""
+        try:
+            return int(self.status(tid)["Tgid"])
+        except NoSuchProcess:
+            return 0
+
+    def in_system_call(self, pid: int, tid: int) -> bool:
+        """Whether a thread sleeps in a system call."""
+        try:
+            return self.read(f"{_task(pid, tid)}/syscall")[:1].isdigit()
+        except TargetError:
+            return False
+
     def core(self, pid: int, tid: int | None = None) -> int:
         """The CPU that a thread last ran on."""
         return int(self._stat(pid, tid)[_CORE])

@@ -12,6 +12,7 @@ from debugserver.stub.registry import Dialect
 if TYPE_CHECKING:
     from debugserver.arch.architecture import Architecture
     from debugserver.rsp.thread_id import ThreadSelector
+    from debugserver.stub.handlers.xfer import Transfer
     from debugserver.stub.registry import Table
     from debugserver.stub.settings import Settings
     from debugserver.stub.stops import Stops
@@ -41,6 +42,8 @@ class Session:
         """Chosen by Hc: old-style steps; None: all."""
         self.launch_settings: LaunchSettings | None = None
         self.thread_list_started = False
+        self.transfer: Transfer | None = None
+        """The object that a client reads in chunks."""
         self.ended = False
         """The client asked for the end of the connection, or of the server."""
         self.console: Callable[[bytes], None] = lambda text: None

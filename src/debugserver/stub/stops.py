@@ -245,8 +245,7 @@ class Stops:
     def _announce_exit(self, event: ProcessExit) -> None:
         announce = self._session.settings.announce
         if event.signal:
-            number = signals.to_gdb(event.signal)
-            announce(f"\nChild terminated with signal = 0x{number:x} ({signals.name(number)})")
+            announce(f"\nChild terminated with signal = 0x{event.signal:x} ({_signal_name(event.signal)})")
         else:
             announce(f"\nChild exited with status {event.status}")
 
@@ -261,3 +260,10 @@ class Stops:
 
 def _process_of(event: Event) -> int:
     return event.pid if isinstance(event, ProcessExit) else event.thread.pid
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"SIG{number}"

@@ -1,0 +1,125 @@
+"""Breakpoint instructions in an address space: which lie where, and what lies under them.
+
+Shared between a process and its vfork children. Knows memory; knows no thread and does not run anything.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from debugserver.errors import MemoryFault
+from debugserver.target.capabilities import SoftwareBreakpoints
+
+if TYPE_CHECKING:
+    from debugserver.linux.memory import MemoryFile
+    from debugserver.linux.table import ProcessTable
+
+
+class BreakpointTable:
+    """The breakpoints of one address space, all of them in its memory."""
+
+    def __init__(self, instruction: bytes) -> None:
+        self.instruction = instruction
+        self._covered: dict[int, bytes] = {}
+
+    def __contains__(self, address: int) -> bool:
+        return address in self._covered
+
+    def insert(self, address: int, memory: MemoryFile) -> None:
+        """Put one in; a second one at the address changes nothing. MemoryFault."""
+        if address in self._covered:
+            return
+        covered = memory.read(address, len(self.instruction))
+        if len(covered) < len(self.instruction):
+            raise MemoryFault(address + len(covered))
+        memory.write(address, self.instruction)
+        self._covered[address] = covered
+
+    def remove(self, address: int, memory: MemoryFile) -> None:
+        """Take it out; none there changes nothing. Memory that was unmapped meanwhile has no breakpoint any more."""
+        covered = self._covered.pop(address, None)
+        if covered is not None:
+            self._restore(address, covered, memory)
+
+    def clear(self, memory: MemoryFile) -> None:
+        """Take all out."""
+        self.restore(self._covered, memory)
+        self._covered.clear()
+
+    def snapshot(self) -> dict[int, bytes]:
+        """Which are in now: address -> what lies under it."""
+        return dict(self._covered)
+
+    def restore(self, covered: dict[int, bytes], memory: MemoryFile) -> None:
+        """Take these out of a memory that is not necessarily ours (a forked child's copy)."""
+        for address, data in covered.items():
+            self._restore(address, data, memory)
+
+    def forget(self) -> None:
+        """The memory is gone: an exec."""
+        self._covered.clear()
+
+    def lift(self, address: int, memory: MemoryFile) -> None:
+        """Take one out for a moment, for a thread that steps over it."""
+        memory.write(address, self._covered[address])
+
+    def put_back(self, address: int, memory: MemoryFile) -> None:
+        """Put a lifted one back, unless it was removed meanwhile."""
+        if address in self._covered:
+            memory.write(address, self.instruction)
+
+    def _restore(self, address: int, covered: bytes, memory: MemoryFile) -> None:
+        try:
+            if memory.read(address, len(covered)) == self.instruction:
+                memory.write(address, covered)
+        except MemoryFault:
+            return
+
+    def hide(self, address: int, data: bytes) -> bytes:
+        """Memory as the program wrote it: `data` was read at `address`."""
+        end = address + len(data)
+        hidden: bytearray | None = None
+        for start, covered in self._covered.items():
+            if start < end and start + len(covered) > address:
+                hidden = bytearray(data) if hidden is None else hidden
+                _overlay(hidden, address, start, covered)
+        return data if hidden is None else bytes(hidden)
+
+    def keep(self, address: int, data: bytes, memory: MemoryFile) -> bytes:
+        """What to write so that the breakpoints stay in and `data` shows when they go."""
+        end = address + len(data)
+        kept: bytearray | None = None
+        for start, covered in self._covered.items():
+            if start < end and start + len(covered) > address:
+                kept = bytearray(data) if kept is None else kept
+                under = bytearray(covered)
+                _overlay(under, start, address, data)
+                self._covered[start] = bytes(under)
+                _overlay(kept, address, start, self.instruction)
+        return data if kept is None else bytes(kept)
+
+
+def _overlay(data: bytearray, address: int, start: int, patch: bytes) -> None:
+    """Write the part of `patch`, which lies at `start`, that falls into `data`, which lies at `address`."""
+    low = max(address, start)
+    high = min(address + len(data), start + len(patch))
+    data[low - address : high - address] = patch[low - start : high - start]
+
+
+class LinuxBreakpoints(SoftwareBreakpoints):
+    """The SoftwareBreakpoints of traced processes."""
+
+    def __init__(self, table: ProcessTable) -> None:
+        self._table = table
+
+    def insert_breakpoint(self, pid: int, address: int, kind: int) -> None:
+        process = self._table.process(pid)
+        process.breakpoints.insert(address, process.memory)
+
+    def remove_breakpoint(self, pid: int, address: int, kind: int) -> None:
+        process = self._table.process(pid)
+        process.breakpoints.remove(address, process.memory)
+
+    def clear_breakpoints(self) -> None:
+        for process in self._table.processes():
+            process.breakpoints.clear(process.memory)

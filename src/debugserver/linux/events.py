@@ -1,0 +1,162 @@
+"""What a wait status means for the thread it is of: an event to report, or a reason to go on. ptrace(2), siginfo of SIGTRAP."""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING
+
+from debugserver.errors import MemoryFault, NoSuchThread
+from debugserver.linux import family, ptrace, registers, stepping, watchpoints
+from debugserver.linux.waits import Exited, Stopped
+from debugserver.target.model import ActionKind, ProcessExit, Stop, StopReason, ThreadExit
+
+if TYPE_CHECKING:
+    from debugserver.linux.threads import LinuxThread
+    from debugserver.linux.tracer import Tracer
+    from debugserver.linux.waits import Status
+
+_SI_KERNEL = 128
+"""si_code of a breakpoint instruction on x86."""
+_TRAP_CODES = frozenset({1, 2, 4})
+"""TRAP_BRKPT (a stepped system call), TRAP_TRACE, TRAP_HWBKPT."""
+
+
+def handle_status(tracer: Tracer, tid: int, status: Status) -> None:
+    """Take one status in."""
+    thread = tracer.table.find_tid(tid) or family.revive_leader(tracer, tid)
+    if isinstance(status, Exited):
+        _handle_exit(tracer, tid, status)
+    elif thread is None:
+        tracer.early[tid] = status
+        family.meet(tracer, tid)
+    else:
+        handle_stop(tracer, thread, status)
+
+
+def _handle_exit(tracer: Tracer, tid: int, status: Exited) -> None:
+    tracer.early.pop(tid, None)
+    tracer.births.pop(tid, None)
+    process = tracer.table.find_process(tid)
+    thread = tracer.table.find_tid(tid)
+    if process is not None:
+        tracer.table.remove_process(process)
+        if not process.is_guest:
+            tracer.exits.append(ProcessExit(tid, status.status, status.signal))
+    elif thread is not None:
+        tracer.table.remove_thread(thread)
+        if thread.resumed and not thread.process.is_guest:
+            tracer.exits.append(ThreadExit(thread.id, status.status))
+
+
+def handle_stop(tracer: Tracer, thread: LinuxThread, status: Stopped) -> None:
+    """A known thread stopped: find out why, then report it, keep it, or let it go on."""
+    halting, thread.halting = thread.halting, False
+    thread.stopped = True
+    thread.signal_stop = status.event == 0
+    try:
+        finished = _classify(tracer, thread, status, halting)
+    except NoSuchThread:
+        thread.stopped = False
+        return
+    if not finished:
+        return
+    if thread.event is not None:
+        tracer.report(thread)
+    elif halting and thread.halt_reported and thread.resumed:
+        thread.event = Stop(thread.id, 0, StopReason.HALTED)
+        tracer.report(thread)
+    else:
+        tracer.run_on(thread)
+
+
+def _classify(tracer: Tracer, thread: LinuxThread, status: Stopped, halting: bool) -> bool:
+    """Set `thread.event` if there is one. False: the stop was taken care of and the thread may be gone or running."""
+    if status.event == 0:
+        return _classify_signal(tracer, thread, status.signal)
+    if status.event == ptrace.EVENT_STOP:
+        return _classify_event_stop(thread, status, halting)
+    return family.handle_event(tracer, thread, status.event)
+
+
+def _classify_event_stop(thread: LinuxThread, status: Stopped, halting: bool) -> bool:
+    """An interrupt, a group-stop or its end, or the first stop of a new thread."""
+    thread.group_stopped = status.is_group_stop
+    if thread.exec_path:
+        thread.event = Stop(thread.id, signal.SIGTRAP, StopReason.EXEC, path=thread.exec_path)
+        thread.exec_path = ""
+    elif halting and ptrace.has_pending(thread.tid, signal.SIGTRAP):
+        # The trap of a breakpoint or a step that is done already comes after this stop. Taken in now, it finds
+        # its breakpoint still there, and the pc is put back before anybody looks at it.
+        ptrace.resume(thread.tid, step=False, signal_number=0)
+        thread.stopped = False
+        thread.halting = True
+        return False
+    return True
+
+
+def _classify_signal(tracer: Tracer, thread: LinuxThread, number: int) -> bool:
+    if number == signal.SIGTRAP and not _sent_by_somebody(thread):
+        return _classify_trap(tracer, thread)
+    thread.stop_signal = number
+    if number in thread.passing:
+        thread.passing.remove(number)
+        thread.signal = number
+    elif thread.process.is_guest or thread.process.execs_to_come:
+        thread.signal = number
+    else:
+        thread.event = Stop(thread.id, number, StopReason.SIGNAL)
+    return True
+
+
+def _sent_by_somebody(thread: LinuxThread) -> bool:
+    """SIGTRAP by kill(2) and its kin: a signal like any other."""
+    thread.trap_code = int.from_bytes(ptrace.read_siginfo(thread.tid)[8:12], "little", signed=True)
+    return thread.trap_code != _SI_KERNEL and thread.trap_code not in _TRAP_CODES
+
+
+def _classify_trap(tracer: Tracer, thread: LinuxThread) -> bool:
+    if thread.trap_code == _SI_KERNEL:
+        return _classify_breakpoint(tracer, thread)
+    if thread.process.is_guest:
+        return True
+    stop = watchpoints.find_stop(thread, signal.SIGTRAP)
+    if stop is None and thread.stepping:
+        stop = None if _within_range(thread) else Stop(thread.id, signal.SIGTRAP, StopReason.STEP)
+    elif stop is None:
+        stop = Stop(thread.id, signal.SIGTRAP, StopReason.SIGNAL)
+    thread.event = stop
+    return True
+
+
+def _within_range(thread: LinuxThread) -> bool:
+    action = thread.action
+    if action.kind is not ActionKind.RANGE_STEP:
+        return False
+    return action.start <= registers.read_pc(thread) < action.end
+
+
+def _classify_breakpoint(tracer: Tracer, thread: LinuxThread) -> bool:
+    process = thread.process
+    address = registers.read_pc(thread) - len(process.breakpoints.instruction)
+    if address in process.breakpoints:
+        registers.write_pc(thread, address)
+        if process.is_guest:
+            stepping.step_over(tracer, thread, address)
+            return False
+        thread.event = Stop(thread.id, signal.SIGTRAP, StopReason.SOFTWARE_BREAKPOINT, address)
+    elif _is_own_breakpoint(thread, address):
+        thread.event = Stop(thread.id, signal.SIGTRAP, StopReason.SIGNAL)
+    else:
+        # It was removed while the thread was in it: the instruction under it is still to be run.
+        registers.write_pc(thread, address)
+    return True
+
+
+def _is_own_breakpoint(thread: LinuxThread, address: int) -> bool:
+    """Whether the program has a breakpoint instruction of its own there."""
+    process = thread.process
+    instruction = process.breakpoints.instruction
+    try:
+        return process.memory.read(address, len(instruction)) == instruction
+    except MemoryFault:
+        return True

@@ -1,0 +1,124 @@
+"""The Execution of traced processes: what the client wants of each thread, and what it is told."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from debugserver.errors import NoSuchThread
+from debugserver.linux import ptrace, registers
+from debugserver.target.capabilities import Execution
+from debugserver.target.model import Action, ActionKind, Stop, StopReason
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from debugserver.linux.threads import LinuxThread
+    from debugserver.linux.tracer import Tracer
+    from debugserver.target.model import Event, ThreadId
+
+_CONTINUE = Action(ActionKind.CONTINUE)
+
+
+class LinuxExecution(Execution):
+    """Resumes, halts and reports traced threads."""
+
+    def __init__(self, tracer: Tracer) -> None:
+        self._tracer = tracer
+        self.wakeup = tracer.wakeup
+
+    def resume(self, actions: Mapping[ThreadId, Action]) -> None:
+        for thread, action in actions.items():
+            found = self._tracer.table.find_tid(thread.tid)
+            if found is not None and found.id == thread and not found.resumed:
+                self._resume(found, action)
+
+    def _resume(self, thread: LinuxThread, action: Action) -> None:
+        thread.resumed = True
+        thread.action = action
+        thread.halt_reported = False
+        thread.group_stopped = False
+        if thread.event is not None and not self._outdated(thread):
+            self._tracer.report(thread)
+            return
+        thread.event = None
+        if action.signal:
+            self._give(thread, action.signal)
+        if thread.stopped:
+            self._tracer.run(thread)
+
+    @staticmethod
+    def _outdated(thread: LinuxThread) -> bool:
+        """Whether an event that waited is no longer worth telling: its breakpoint is gone, or the step was given up."""
+        event = thread.event
+        if event is None or event.reason is StopReason.HALTED:
+            return True
+        if event.reason is StopReason.STEP:
+            return not thread.stepping
+        if event.reason is StopReason.SOFTWARE_BREAKPOINT:
+            return event.address not in thread.process.breakpoints or registers.read_pc(thread) != event.address
+        return False
+
+    @staticmethod
+    def _give(thread: LinuxThread, signal: int) -> None:
+        """Deliver a signal: in place of the one on its way, or by sending it."""
+        if thread.signal_stop and not thread.signal:
+            thread.signal = signal
+            return
+        try:
+            ptrace.send_signal(thread.process.pid, thread.tid, signal)
+        except NoSuchThread:
+            return
+        thread.passing.append(signal)
+
+    def next_event(self) -> Event | None:
+        tracer = self._tracer
+        tracer.drain_wakeup()
+        tracer.collect()
+        if tracer.exits:
+            return tracer.exits.popleft()
+        while tracer.ready:
+            thread = tracer.ready.popleft()
+            if thread.resumed and thread.event is not None and tracer.table.find_tid(thread.tid) is thread:
+                if event := self._take_event(thread):
+                    return event
+        return None
+
+    def _take_event(self, thread: LinuxThread) -> Stop | None:
+        event, outdated = thread.event, self._outdated(thread)
+        if outdated and event is not None and event.reason is not StopReason.HALTED:
+            thread.event = None
+            self._tracer.run_on(thread)
+            return None
+        thread.event = None
+        thread.resumed = False
+        if event is not None:
+            thread.last_stop = event
+        return event
+
+    def wait(self, milliseconds: int) -> None:
+        self._tracer.wait(milliseconds / 1000)
+
+    def halt(self, threads: Iterable[ThreadId]) -> None:
+        for thread in threads:
+            found = self._tracer.table.find_tid(thread.tid)
+            if found is None or not found.resumed:
+                continue
+            found.halt_reported = True
+            self._tracer.interrupt(found)
+
+    def halt_all(self) -> None:
+        tracer = self._tracer
+        tracer.hold(tracer.table.processes())
+        for process in tracer.table.processes():
+            for thread in process.threads.values():
+                if thread.resumed:
+                    thread.resumed = False
+                    thread.last_stop = Stop(thread.id, 0, StopReason.HALTED)
+        tracer.let_go()
+
+    def running(self, thread: ThreadId) -> bool:
+        found = self._tracer.table.find_tid(thread.tid)
+        return found is not None and found.id == thread and found.resumed
+
+    def last_stop(self, thread: ThreadId) -> Stop:
+        return self._tracer.table.thread(thread).last_stop

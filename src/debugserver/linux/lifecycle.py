@@ -1,0 +1,183 @@
+"""Taking hold of processes and letting go of them: attach, launch, detach, kill."""
+
+from __future__ import annotations
+
+import errno
+import signal
+from typing import TYPE_CHECKING
+
+from debugserver.arch.amd64 import BREAKPOINT
+from debugserver.errors import AttachRefused, LaunchFailed, NoSuchThread, TargetError
+from debugserver.linux import family, ptrace, registers, watchpoints
+from debugserver.linux.breakpoints import BreakpointTable
+from debugserver.linux.memory import MemoryFile
+from debugserver.linux.threads import NOT_PASSED_ON, LinuxProcess
+from debugserver.target.capabilities import Attach, Detach, Kill, Launch
+from debugserver.target.model import Stop, StopReason
+
+if TYPE_CHECKING:
+    from debugserver.linux.launch import Spawned, Streams
+    from debugserver.linux.threads import LinuxThread
+    from debugserver.linux.tracer import Tracer
+    from debugserver.target.model import LaunchSettings, ThreadId
+
+_START_DEADLINE = 60.0
+"""Seconds from fork to the program's exec; a wrapper may take its time."""
+
+
+class LinuxAttach(Attach):
+    """Attaches to processes."""
+
+    def __init__(self, tracer: Tracer) -> None:
+        self._tracer = tracer
+
+    def attach(self, pid: int) -> ThreadId:
+        if self._tracer.table.find_process(pid) is not None:
+            raise AttachRefused(f"process {pid} is being debugged here already")
+        self._seize(pid, pid)
+        process = LinuxProcess(pid, MemoryFile(pid), BreakpointTable(BREAKPOINT), attached=True)
+        self._tracer.table.add_process(process)
+        self._tracer.table.add_thread(process, pid)
+        self._seize_threads(process)
+        self._tracer.hold([process])
+        self._tracer.let_go()
+        return self._finish(process)
+
+    def _seize(self, pid: int, tid: int) -> None:
+        try:
+            ptrace.seize(tid, family.OPTIONS)
+        except OSError as error:
+            from debugserver.linux import diagnosis
+
+            raise diagnosis.explain_attach(pid, error) from None
+
+    def _seize_threads(self, process: LinuxProcess) -> None:
+        """All threads: again and again, until a look finds no new one. A new thread of a seized one is ours by itself."""
+        table = self._tracer.table
+        while new := [tid for tid in self._tracer.procfs.tasks(process.pid) if tid not in process.threads]:
+            for tid in new:
+                try:
+                    ptrace.seize(tid, family.OPTIONS)
+                except OSError as error:
+                    if error.errno not in (errno.EPERM, errno.ESRCH):
+                        raise TargetError(f"cannot attach to thread {tid}: {error.strerror}", error.errno) from None
+                table.add_thread(process, tid)
+            self._tracer.collect()
+
+    def _finish(self, process: LinuxProcess) -> ThreadId:
+        for thread in process.threads.values():
+            if thread.stopped:
+                process.architecture = registers.find_architecture(thread)
+                return thread.id
+        self._tracer.table.remove_process(process)
+        raise AttachRefused(f"process {process.pid} does not stop", "it may be stuck in the kernel (state D)")
+
+
+class LinuxLaunch(Launch):
+    """Starts programs."""
+
+    def __init__(self, tracer: Tracer, settings: LaunchSettings, streams: Streams) -> None:
+        self._tracer = tracer
+        self._settings = settings
+        self._streams = streams
+
+    def launch_settings(self) -> LaunchSettings:
+        return self._settings.copy()
+
+    def launch(self, settings: LaunchSettings) -> ThreadId:
+        from debugserver.linux.launch import spawn
+
+        spawned = spawn(settings, self._streams)
+        try:
+            ptrace.seize(spawned.pid, family.OPTIONS | ptrace.OPTION_EXITKILL)
+        except OSError as error:
+            ptrace.kill(spawned.pid)
+            raise LaunchFailed(f"cannot trace the new process: {error.strerror}", number=error.errno) from None
+        process = LinuxProcess(spawned.pid, MemoryFile(spawned.pid), BreakpointTable(BREAKPOINT), attached=False)
+        process.execs_to_come = spawned.execs
+        self._tracer.table.add_process(process)
+        thread = self._tracer.table.add_thread(process, spawned.pid)
+        thread.resumed = True
+        spawned.release()
+        return self._await_program(process, thread, settings, spawned)
+
+    def _await_program(
+        self, process: LinuxProcess, thread: LinuxThread, settings: LaunchSettings, spawned: Spawned
+    ) -> ThreadId:
+        table = self._tracer.table
+
+        def settled() -> bool:
+            return thread.event is not None or table.find_process(process.pid) is not process
+
+        if not self._tracer.wait_until(settled, _START_DEADLINE):
+            kill_process(self._tracer, process)
+            raise LaunchFailed(f"{settings.program} was not started within {_START_DEADLINE:.0f} s")
+        if thread.event is None:
+            raise self._explain(process, settings, spawned.failure())
+        spawned.failure()
+        process.execs_to_come = 0
+        thread.event = None
+        thread.resumed = False
+        thread.last_stop = Stop(thread.id, signal.SIGTRAP, StopReason.SIGNAL)
+        return thread.id
+
+    def _explain(self, process: LinuxProcess, settings: LaunchSettings, failure: OSError | None) -> LaunchFailed:
+        from debugserver.linux import diagnosis
+
+        exits = self._tracer.forget_exit(process.pid)
+        return diagnosis.explain_launch(settings, exits[0] if exits else None, failure)
+
+
+class LinuxDetach(Detach):
+    """Lets processes go."""
+
+    def __init__(self, tracer: Tracer) -> None:
+        self._tracer = tracer
+
+    def detach(self, pid: int) -> None:
+        detach_process(self._tracer, self._tracer.table.process(pid))
+
+
+def detach_process(tracer: Tracer, process: LinuxProcess) -> None:
+    """Stop it, take every trace of us out of it, and let it run on."""
+    guests = [other for other in tracer.table.all() if other.guest_of is process]
+    for guest in guests:
+        detach_process(tracer, guest)
+    tracer.hold([process])
+    process.breakpoints.clear(process.memory)
+    for thread in tuple(process.threads.values()):
+        _detach_thread(thread)
+    tracer.table.remove_process(process)
+    tracer.let_go()
+
+
+def _detach_thread(thread: LinuxThread) -> None:
+    number = thread.signal or thread.stop_signal
+    try:
+        watchpoints.clear(thread)
+        registers.flush(thread)
+        ptrace.detach(thread.tid, 0 if number in NOT_PASSED_ON else number)
+    except NoSuchThread:
+        return
+
+
+class LinuxKill(Kill):
+    """Ends processes."""
+
+    def __init__(self, tracer: Tracer) -> None:
+        self._tracer = tracer
+
+    def kill(self, pid: int) -> None:
+        kill_process(self._tracer, self._tracer.table.process(pid))
+
+
+def kill_process(tracer: Tracer, process: LinuxProcess) -> None:
+    """End it, and hear no more of it."""
+    for guest in [other for other in tracer.table.all() if other.guest_of is process]:
+        process.breakpoints.clear(process.memory)
+        detach_process(tracer, guest)
+    ptrace.kill(process.pid)
+    if not tracer.wait_until(lambda: tracer.table.find_process(process.pid) is not process):
+        raise TargetError(f"process {process.pid} does not end; it may be stuck in the kernel (state D)")
+    tracer.forget_exit(process.pid)
+    tracer.wake()

@@ -1,0 +1,65 @@
+"""What the system knows of traced processes and threads beside registers and memory: names, cores, auxv, program, siginfo."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from debugserver.errors import MalformedPacket, TargetError
+from debugserver.linux import ptrace
+from debugserver.target.capabilities import Auxv, ExecFile, SignalInfo, ThreadNames
+
+if TYPE_CHECKING:
+    from debugserver.linux.procfs import Procfs
+    from debugserver.linux.table import ProcessTable
+    from debugserver.target.model import ThreadId
+
+
+class LinuxThreadNames(ThreadNames):
+    """Names and cores from /proc."""
+
+    def __init__(self, procfs: Procfs) -> None:
+        self._procfs = procfs
+
+    def thread_name(self, thread: ThreadId) -> str:
+        return self._procfs.comm(thread.pid, thread.tid)
+
+    def thread_core(self, thread: ThreadId) -> int | None:
+        try:
+            return self._procfs.core(thread.pid, thread.tid)
+        except TargetError:
+            return None
+
+
+class LinuxAuxv(Auxv):
+    """/proc/PID/auxv."""
+
+    def __init__(self, procfs: Procfs) -> None:
+        self._procfs = procfs
+
+    def auxv(self, pid: int) -> bytes:
+        return self._procfs.auxv(pid)
+
+
+class LinuxExecFile(ExecFile):
+    """/proc/PID/exe."""
+
+    def __init__(self, procfs: Procfs) -> None:
+        self._procfs = procfs
+
+    def exec_file(self, pid: int) -> str:
+        return self._procfs.exe(pid)
+
+
+class LinuxSignalInfo(SignalInfo):
+    """PTRACE_GETSIGINFO and PTRACE_SETSIGINFO."""
+
+    def __init__(self, table: ProcessTable) -> None:
+        self._table = table
+
+    def read_siginfo(self, thread: ThreadId) -> bytes:
+        return bytes(ptrace.read_siginfo(self._table.stopped_thread(thread).tid))
+
+    def write_siginfo(self, thread: ThreadId, data: bytes) -> None:
+        if len(data) != ptrace.SIGINFO_SIZE:
+            raise MalformedPacket(f"siginfo has {ptrace.SIGINFO_SIZE} bytes")
+        ptrace.write_siginfo(self._table.stopped_thread(thread).tid, bytearray(data))

@@ -1,0 +1,220 @@
+"""The only door to ptrace(2) and its kin. OSError becomes TargetError here; ESRCH means that the thread is gone.
+
+A caller must be the thread that attached. Knows no state of any thread: what may be called when is the caller's business.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import signal
+
+from debugserver.errors import NoSuchThread, TargetError
+
+libc = ctypes.CDLL(None, use_errno=True)
+
+_CONT = 7
+_SINGLESTEP = 9
+_GETREGS = 12
+_SETREGS = 13
+_DETACH = 17
+_PEEKUSER = 3
+_POKEUSER = 6
+_PEEKDATA = 2
+_POKEDATA = 5
+_GETEVENTMSG = 0x4201
+_GETSIGINFO = 0x4202
+_SETSIGINFO = 0x4203
+_GETREGSET = 0x4204
+_SETREGSET = 0x4205
+_SEIZE = 0x4206
+_INTERRUPT = 0x4207
+_LISTEN = 0x4208
+_PEEKSIGINFO = 0x4209
+
+OPTION_FORK = 1 << 1
+OPTION_VFORK = 1 << 2
+OPTION_CLONE = 1 << 3
+OPTION_EXEC = 1 << 4
+OPTION_VFORK_DONE = 1 << 5
+OPTION_EXITKILL = 1 << 20
+
+EVENT_FORK = 1
+EVENT_VFORK = 2
+EVENT_CLONE = 3
+EVENT_EXEC = 4
+EVENT_VFORK_DONE = 5
+EVENT_STOP = 128
+
+_MACHINE = os.uname().machine
+_TGKILL = {"x86_64": 234, "aarch64": 131}.get(_MACHINE, -1)
+_KCMP = {"x86_64": 312, "aarch64": 272}.get(_MACHINE, -1)
+_KCMP_VM = 1
+
+SIGINFO_SIZE = 128
+GENERAL_REGISTERS_SIZE = 27 * 8
+"""struct user_regs_struct of x86-64 (sys/user.h)."""
+_DEBUG_REGISTERS_OFFSET = 848
+"""offsetof(struct user, u_debugreg) on x86-64."""
+_LARGEST_REGISTER_SET = 16384
+
+_ptrace = libc.ptrace
+_ptrace.restype = ctypes.c_long
+_ptrace.argtypes = (ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p)
+
+
+class _IoVector(ctypes.Structure):
+    _fields_ = (("base", ctypes.c_void_p), ("length", ctypes.c_size_t))
+
+
+class _PeekSiginfo(ctypes.Structure):
+    _fields_ = (("offset", ctypes.c_uint64), ("flags", ctypes.c_uint32), ("count", ctypes.c_int32))
+
+
+def _call(request: int, tid: int, address: int, data: int) -> int:
+    result: int = _ptrace(request, tid, address, data)
+    if result == -1 and (number := ctypes.get_errno()):
+        ctypes.set_errno(0)
+        raise _error(number, request, tid)
+    return result
+
+
+def _error(number: int, request: int, tid: int) -> TargetError:
+    if number == errno.ESRCH:
+        return NoSuchThread(f"thread {tid} is gone, or runs")
+    return TargetError(f"ptrace request {request:#x} on thread {tid}: {os.strerror(number)}", number)
+
+
+def seize(tid: int, options: int) -> None:
+    """PTRACE_SEIZE: attach without stopping. Raises the bare OSError, for a diagnosis."""
+    if _ptrace(_SEIZE, tid, 0, options) == -1:
+        number = ctypes.get_errno()
+        ctypes.set_errno(0)
+        raise OSError(number, os.strerror(number))
+
+
+def interrupt(tid: int) -> None:
+    """PTRACE_INTERRUPT: a running thread will report EVENT_STOP, unless another stop comes first."""
+    _call(_INTERRUPT, tid, 0, 0)
+
+
+def listen(tid: int) -> None:
+    """PTRACE_LISTEN: a thread in group-stop stays in it and reports its end."""
+    _call(_LISTEN, tid, 0, 0)
+
+
+def resume(tid: int, step: bool, signal_number: int) -> None:
+    """PTRACE_CONT or PTRACE_SINGLESTEP, delivering a signal unless it is 0."""
+    _call(_SINGLESTEP if step else _CONT, tid, 0, signal_number)
+
+
+def detach(tid: int, signal_number: int) -> None:
+    """PTRACE_DETACH, delivering a signal unless it is 0."""
+    _call(_DETACH, tid, 0, signal_number)
+
+
+def event_message(tid: int) -> int:
+    """PTRACE_GETEVENTMSG: the new tid of a clone, the former tid of an exec."""
+    message = ctypes.c_ulong()
+    _call(_GETEVENTMSG, tid, 0, ctypes.addressof(message))
+    return message.value
+
+
+def read_general_registers(tid: int) -> bytearray:
+    """PTRACE_GETREGS: struct user_regs_struct."""
+    data = bytearray(GENERAL_REGISTERS_SIZE)
+    _call(_GETREGS, tid, 0, _address(data))
+    return data
+
+
+def write_general_registers(tid: int, data: bytearray) -> None:
+    """PTRACE_SETREGS."""
+    _call(_SETREGS, tid, 0, _address(data))
+
+
+def read_register_set(tid: int, kind: int) -> bytearray:
+    """PTRACE_GETREGSET: the register set of an ELF note type, as long as the kernel makes it."""
+    data = bytearray(_LARGEST_REGISTER_SET)
+    vector = _IoVector(_address(data), len(data))
+    _call(_GETREGSET, tid, kind, ctypes.addressof(vector))
+    del data[vector.length :]
+    return data
+
+
+def write_register_set(tid: int, kind: int, data: bytearray) -> None:
+    """PTRACE_SETREGSET."""
+    vector = _IoVector(_address(data), len(data))
+    _call(_SETREGSET, tid, kind, ctypes.addressof(vector))
+
+
+def read_debug_register(tid: int, index: int) -> int:
+    """PTRACE_PEEKUSER of u_debugreg[index]."""
+    return _call(_PEEKUSER, tid, _DEBUG_REGISTERS_OFFSET + 8 * index, 0) & 0xFFFF_FFFF_FFFF_FFFF
+
+
+def write_debug_register(tid: int, index: int, value: int) -> None:
+    """PTRACE_POKEUSER of u_debugreg[index]."""
+    _call(_POKEUSER, tid, _DEBUG_REGISTERS_OFFSET + 8 * index, value)
+
+
+def read_word(tid: int, address: int) -> int:
+    """PTRACE_PEEKDATA: eight bytes of memory."""
+    return _call(_PEEKDATA, tid, address, 0) & 0xFFFF_FFFF_FFFF_FFFF
+
+
+def write_word(tid: int, address: int, value: int) -> None:
+    """PTRACE_POKEDATA: eight bytes of memory."""
+    _call(_POKEDATA, tid, address, value)
+
+
+def read_siginfo(tid: int) -> bytearray:
+    """PTRACE_GETSIGINFO: of the signal that stopped the thread."""
+    data = bytearray(SIGINFO_SIZE)
+    _call(_GETSIGINFO, tid, 0, _address(data))
+    return data
+
+
+def write_siginfo(tid: int, data: bytearray) -> None:
+    """PTRACE_SETSIGINFO."""
+    _call(_SETSIGINFO, tid, 0, _address(data))
+
+
+def has_pending(tid: int, signal_number: int) -> bool:
+    """PTRACE_PEEKSIGINFO: whether the stopped thread's own queue holds this signal."""
+    batch = 8
+    data = bytearray(batch * SIGINFO_SIZE)
+    arguments = _PeekSiginfo(0, 0, batch)
+    while count := _call(_PEEKSIGINFO, tid, ctypes.addressof(arguments), _address(data)):
+        numbers = (data[i * SIGINFO_SIZE] for i in range(count))
+        if signal_number in numbers:
+            return True
+        arguments.offset += count
+    return False
+
+
+def send_signal(pid: int, tid: int, signal_number: int) -> None:
+    """tgkill(2), by number: not every C library has a function for it. NoSuchThread."""
+    if libc.syscall(_TGKILL, pid, tid, signal_number) == -1:
+        number = ctypes.get_errno()
+        ctypes.set_errno(0)
+        raise _error(number, 0, tid)
+
+
+def share_memory(pid: int, other: int) -> bool:
+    """kcmp(2): whether two processes have one address space. A kernel without it says no."""
+    result: int = libc.syscall(_KCMP, pid, other, _KCMP_VM, 0, 0)
+    ctypes.set_errno(0)
+    return result == 0
+
+
+def kill(pid: int) -> None:
+    """SIGKILL to a whole process; one that is gone already is no error."""
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+def _address(data: bytearray) -> int:
+    return ctypes.addressof(ctypes.c_char.from_buffer(data))

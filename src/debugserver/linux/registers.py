@@ -1,0 +1,127 @@
+"""The registers of a stopped thread, read once and written back before it runs. Layouts are the architecture's."""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING
+
+from debugserver.arch import amd64, xsave
+from debugserver.arch.banks import NT_PRSTATUS
+from debugserver.errors import TargetError
+from debugserver.linux import ptrace
+from debugserver.target.capabilities import Registers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from debugserver.arch.architecture import Architecture, RegisterCodec
+    from debugserver.linux.table import ProcessTable
+    from debugserver.linux.threads import LinuxThread
+    from debugserver.target.model import ThreadId
+
+_PC = slice(amd64.RIP_OFFSET, amd64.RIP_OFFSET + 8)
+_SYSTEM_CALL = slice(amd64.ORIG_RAX_OFFSET, amd64.ORIG_RAX_OFFSET + 8)
+_NO_SYSTEM_CALL = b"\xff" * 8
+
+
+def bank(thread: LinuxThread, kind: int) -> bytearray:
+    """One register set of a thread in a ptrace-stop, to look at."""
+    found = thread.banks.get(kind)
+    if found is None:
+        if kind == NT_PRSTATUS:
+            found = ptrace.read_general_registers(thread.tid)
+        else:
+            found = ptrace.read_register_set(thread.tid, kind)
+        thread.banks[kind] = found
+    return found
+
+
+def flush(thread: LinuxThread) -> None:
+    """Write back what was changed; what was read is no longer true once the thread runs."""
+    for kind in thread.dirty_banks:
+        if kind == NT_PRSTATUS:
+            ptrace.write_general_registers(thread.tid, thread.banks[kind])
+        else:
+            ptrace.write_register_set(thread.tid, kind, thread.banks[kind])
+    thread.dirty_banks.clear()
+    thread.banks.clear()
+
+
+def read_pc(thread: LinuxThread) -> int:
+    """The program counter."""
+    return int.from_bytes(bank(thread, NT_PRSTATUS)[_PC], "little")
+
+
+def write_pc(thread: LinuxThread, value: int) -> None:
+    """Move the program counter of a thread that is in no system call."""
+    bank(thread, NT_PRSTATUS)[_PC] = value.to_bytes(8, "little")
+    thread.dirty_banks.add(NT_PRSTATUS)
+
+
+def find_architecture(thread: LinuxThread) -> Architecture:
+    """What the registers of a thread in a ptrace-stop are."""
+    try:
+        state = bank(thread, xsave.NT_X86_XSTATE)
+    except TargetError as error:
+        if error.number not in (errno.ENODEV, errno.EINVAL, errno.EIO):
+            raise
+        return amd64.architecture(0, 0)
+    return amd64.architecture(xsave.xcr0_of(bytes(state)), len(state))
+
+
+class LinuxRegisters(Registers):
+    """The Registers of traced threads."""
+
+    def __init__(self, table: ProcessTable) -> None:
+        self._table = table
+
+    def read_registers(self, thread: ThreadId) -> bytes:
+        stopped, codec = self._access(thread)
+        return codec.read_file({kind: bank(stopped, kind) for kind in codec.banks})
+
+    def write_registers(self, thread: ThreadId, data: bytes) -> None:
+        stopped, codec = self._access(thread)
+        general = bank(stopped, NT_PRSTATUS)
+        before = bytes(general)
+        codec.write_file(data, {kind: bank(stopped, kind) for kind in codec.banks})
+        stopped.dirty_banks.update(codec.banks)
+        _end_system_call(before, general)
+
+    def read_register(self, thread: ThreadId, number: int) -> bytes:
+        stopped, codec = self._access(thread)
+        kind = codec.bank(number)
+        return codec.read(number, {kind: bank(stopped, kind)})
+
+    def write_register(self, thread: ThreadId, number: int, value: bytes) -> None:
+        stopped, codec = self._access(thread)
+        kind = codec.bank(number)
+        changed = bank(stopped, kind)
+        before = bytes(changed)
+        codec.write(number, value, {kind: changed})
+        stopped.dirty_banks.add(kind)
+        if kind == NT_PRSTATUS:
+            _end_system_call(before, changed)
+
+    def read_several(self, thread: ThreadId, numbers: Sequence[int]) -> list[bytes]:
+        stopped, codec = self._access(thread)
+        architecture = stopped.process.architecture
+        if architecture is not None and numbers is architecture.general:
+            return list(codec.read_general(bank(stopped, NT_PRSTATUS)))
+        return [self.read_register(thread, number) for number in numbers]
+
+    def _access(self, thread: ThreadId) -> tuple[LinuxThread, RegisterCodec]:
+        stopped = self._table.stopped_thread(thread)
+        architecture = stopped.process.architecture
+        if architecture is None or architecture.codec is None:
+            raise TargetError("the registers of this process are not known yet")
+        return stopped, architecture.codec
+
+
+def _end_system_call(before: Iterable[int], general: bytearray) -> None:
+    """A client that moves the pc means to go on there: the kernel must not restart an interrupted system call, which moves it back.
+
+    It does so only while orig_rax is not negative. A client that sets orig_rax itself knows what it wants.
+    """
+    old = bytes(before)
+    if general[_PC] != old[_PC] and general[_SYSTEM_CALL] == old[_SYSTEM_CALL]:
+        general[_SYSTEM_CALL] = _NO_SYSTEM_CALL

@@ -1,0 +1,82 @@
+"""Which processes and threads are traced. The one place that finds them by id."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from debugserver.errors import NoSuchProcess, NoSuchThread, NotStopped
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from debugserver.linux.threads import LinuxProcess, LinuxThread
+    from debugserver.target.model import ThreadId
+
+
+class ProcessTable:
+    """The traced processes; guests are traced but not seen by clients."""
+
+    def __init__(self) -> None:
+        self._processes: dict[int, LinuxProcess] = {}
+        self._by_tid: dict[int, LinuxThread] = {}
+
+    def all(self) -> Collection[LinuxProcess]:
+        """Guests too."""
+        return self._processes.values()
+
+    def processes(self) -> list[LinuxProcess]:
+        """Those that clients see, oldest first."""
+        return [process for process in self._processes.values() if not process.is_guest]
+
+    def process(self, pid: int) -> LinuxProcess:
+        """NoSuchProcess unless clients see it."""
+        process = self._processes.get(pid)
+        if process is None or process.is_guest:
+            raise NoSuchProcess(f"process {pid} is not being debugged")
+        return process
+
+    def find_process(self, pid: int) -> LinuxProcess | None:
+        """The traced process with this id, guests too."""
+        return self._processes.get(pid)
+
+    def thread(self, thread: ThreadId) -> LinuxThread:
+        """NoSuchThread."""
+        found = self._by_tid.get(thread.tid)
+        if found is None or found.id != thread:
+            raise NoSuchThread(f"thread {thread.tid} is gone")
+        return found
+
+    def stopped_thread(self, thread: ThreadId) -> LinuxThread:
+        """NoSuchThread, NotStopped."""
+        found = self.thread(thread)
+        if found.resumed or not found.stopped:
+            raise NotStopped(f"thread {thread.tid} is running")
+        return found
+
+    def find_tid(self, tid: int) -> LinuxThread | None:
+        """The traced thread with this id, of whatever process."""
+        return self._by_tid.get(tid)
+
+    def add_process(self, process: LinuxProcess) -> None:
+        """Enter a process that has no threads yet."""
+        self._processes[process.pid] = process
+
+    def add_thread(self, process: LinuxProcess, tid: int) -> LinuxThread:
+        """Enter a thread."""
+        thread = process.add_thread(tid)
+        self._by_tid[tid] = thread
+        return thread
+
+    def remove_thread(self, thread: LinuxThread) -> None:
+        """The thread is gone."""
+        thread.process.threads.pop(thread.tid, None)
+        if self._by_tid.get(thread.tid) is thread:
+            del self._by_tid[thread.tid]
+
+    def remove_process(self, process: LinuxProcess) -> None:
+        """The process is gone, and all that we hold of it."""
+        for thread in tuple(process.threads.values()):
+            self.remove_thread(thread)
+        self._processes.pop(process.pid, None)
+        if not process.is_guest:
+            process.memory.close()

@@ -1,0 +1,99 @@
+"""The live processes of this system as a target: it puts the capabilities together and owns nothing else."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from debugserver.errors import TargetError
+from debugserver.linux.breakpoints import LinuxBreakpoints
+from debugserver.linux.execution import LinuxExecution
+from debugserver.linux.lifecycle import (
+    LinuxAttach,
+    LinuxDetach,
+    LinuxKill,
+    LinuxLaunch,
+    detach_process,
+    kill_process,
+)
+from debugserver.linux.memory import LinuxMemory
+from debugserver.linux.host_files import LinuxHostFiles
+from debugserver.linux.launch import INHERITED
+from debugserver.linux.libraries import Svr4Libraries
+from debugserver.linux.objects import LinuxAuxv, LinuxExecFile, LinuxSignalInfo, LinuxThreadNames
+from debugserver.linux.procfs import Procfs
+from debugserver.linux.system_tables import LinuxTables
+from debugserver.linux.thread_local import LinuxThreadLocalStorage
+from debugserver.linux.registers import LinuxRegisters
+from debugserver.linux.tracer import Tracer
+from debugserver.linux.watchpoints import LinuxWatchpoints
+from debugserver.target import capabilities as abilities
+from debugserver.target.target import Target
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from debugserver.arch.architecture import Architecture
+    from debugserver.linux.launch import Streams
+    from debugserver.target.model import LaunchSettings, ThreadId
+
+Capability = TypeVar("Capability")
+
+
+class LinuxTarget(Target):
+    """Processes that this server started or attached to."""
+
+    def __init__(self, settings: LaunchSettings, streams: Streams = INHERITED) -> None:
+        """`settings`: what programs are started with unless a client says otherwise; `streams`: their standard streams."""
+        procfs = Procfs()
+        self._tracer = tracer = Tracer(procfs)
+        self._table = tracer.table
+        memory = LinuxMemory(tracer.table)
+        registers = LinuxRegisters(tracer.table)
+        auxv = LinuxAuxv(procfs)
+        libraries = Svr4Libraries(self, memory, auxv)
+        self._capabilities: dict[type[Any], Any] = {
+            abilities.Attach: LinuxAttach(tracer),
+            abilities.Auxv: auxv,
+            abilities.Detach: LinuxDetach(tracer),
+            abilities.ExecFile: LinuxExecFile(procfs),
+            abilities.Execution: LinuxExecution(tracer),
+            abilities.HostFiles: LinuxHostFiles(procfs),
+            abilities.Kill: LinuxKill(tracer),
+            abilities.Launch: LinuxLaunch(tracer, settings, streams),
+            abilities.LibraryList: libraries,
+            abilities.Memory: memory,
+            abilities.OperatingSystem: LinuxTables(procfs),
+            abilities.Registers: registers,
+            abilities.SignalInfo: LinuxSignalInfo(tracer.table),
+            abilities.SoftwareBreakpoints: LinuxBreakpoints(tracer.table),
+            abilities.ThreadLocalStorage: LinuxThreadLocalStorage(self, memory, registers, auxv, libraries),
+            abilities.ThreadNames: LinuxThreadNames(procfs),
+            abilities.Watchpoints: LinuxWatchpoints(tracer),
+        }
+
+    def capability(self, kind: type[Capability]) -> Capability | None:
+        return cast("Capability | None", self._capabilities.get(kind))
+
+    def processes(self) -> Sequence[int]:
+        return [process.pid for process in self._table.processes()]
+
+    def threads(self, pid: int) -> Sequence[ThreadId]:
+        return [thread.id for thread in self._table.process(pid).threads.values()]
+
+    def architecture(self, pid: int) -> Architecture:
+        architecture = self._table.process(pid).architecture
+        if architecture is None:
+            raise TargetError(f"the registers of process {pid} are not known yet")
+        return architecture
+
+    def attached(self, pid: int) -> bool:
+        return self._table.process(pid).attached
+
+    def close(self) -> None:
+        """End what was started here, let go of what was attached to."""
+        for process in self._table.processes():
+            if process.attached:
+                detach_process(self._tracer, process)
+            else:
+                kill_process(self._tracer, process)
+        self._tracer.close()

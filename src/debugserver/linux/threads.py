@@ -1,0 +1,140 @@
+"""The state of the processes and threads that are traced. Only data: what moves it is `execution`.
+
+Two kinds of "running" are kept apart: `stopped` is the kernel's view (in a ptrace-stop or not), `resumed` the client's (told to run and
+not reported since). A resumed thread may be stopped for a while for our own purposes; a thread that is not resumed never runs.
+"""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING
+
+from debugserver.linux.watchpoints import WatchpointTable
+from debugserver.target.model import Action, ActionKind, Stop, StopReason, ThreadId
+
+if TYPE_CHECKING:
+    from debugserver.arch.architecture import Architecture
+    from debugserver.linux.breakpoints import BreakpointTable
+    from debugserver.linux.memory import MemoryFile
+
+
+class LinuxThread:
+    """One traced thread."""
+
+    __slots__ = (
+        "action",
+        "banks",
+        "debug_registers",
+        "dirty_banks",
+        "event",
+        "exec_path",
+        "group_stopped",
+        "halt_reported",
+        "halting",
+        "id",
+        "in_vfork",
+        "last_stop",
+        "passing",
+        "process",
+        "resumed",
+        "signal",
+        "signal_stop",
+        "stop_signal",
+        "stopped",
+        "tid",
+        "trap_code",
+    )
+
+    def __init__(self, process: LinuxProcess, tid: int) -> None:
+        self.process = process
+        self.tid = tid
+        self.id = ThreadId(process.pid, tid)
+        self.stopped = False
+        self.resumed = False
+        self.halting = False
+        """A PTRACE_INTERRUPT is under way; any stop ends it."""
+        self.halt_reported = False
+        """The client asked for that halt and wants to hear of it."""
+        self.action = Action(ActionKind.CONTINUE)
+        """What the client wanted when it last resumed the thread."""
+        self.event: Stop | None = None
+        """What happened and was not reported yet; the thread is stopped by it."""
+        self.last_stop = Stop(self.id, 0, StopReason.HALTED)
+        self.signal = 0
+        """Delivered when it next runs."""
+        self.signal_stop = False
+        """It stopped with a signal on its way, the one place where another one can be put in its stead."""
+        self.stop_signal = 0
+        """The signal on its way that nobody but the program is to get. 0: none, or one of the debugger's own."""
+        self.trap_code = 0
+        """si_code of the SIGTRAP that stopped it."""
+        self.passing: list[int] = []
+        """Signals that we sent ourselves, to a thread in no place to be given one: they pass unreported."""
+        self.group_stopped = False
+        """Job control stopped it; it stays so until SIGCONT or the client's next resume."""
+        self.in_vfork = False
+        """It waits in the kernel for its vfork child and cannot be stopped."""
+        self.exec_path = ""
+        """It has just become this program; reported once it is out of the system call."""
+        self.banks: dict[int, bytearray] = {}
+        self.dirty_banks: set[int] = set()
+        self.debug_registers: tuple[int, ...] | None = None
+        """What its debug registers hold: addresses and control; None: nothing was ever set."""
+
+    @property
+    def stepping(self) -> bool:
+        """Whether it is to stop after an instruction."""
+        return self.action.kind is not ActionKind.CONTINUE
+
+
+class LinuxProcess:
+    """One traced process."""
+
+    __slots__ = (
+        "architecture",
+        "attached",
+        "breakpoints",
+        "execs_to_come",
+        "guest_of",
+        "memory",
+        "pid",
+        "threads",
+        "watchpoints",
+    )
+
+    def __init__(
+        self,
+        pid: int,
+        memory: MemoryFile,
+        breakpoints: BreakpointTable,
+        *,
+        attached: bool,
+        guest_of: LinuxProcess | None = None,
+    ) -> None:
+        self.pid = pid
+        self.attached = attached
+        self.guest_of = guest_of
+        """The parent whose memory this child shares (vfork); it is only followed until it leaves that memory."""
+        self.memory = memory
+        self.breakpoints = breakpoints
+        self.watchpoints = WatchpointTable()
+        self.threads: dict[int, LinuxThread] = {}
+        self.execs_to_come = 0
+        """A program being started: the shell's and the wrapper's execs come before its own."""
+        self.architecture: Architecture | None = None
+        """Known once its registers have been read."""
+
+    @property
+    def is_guest(self) -> bool:
+        """Whether clients do not see it."""
+        return self.guest_of is not None
+
+    def add_thread(self, tid: int) -> LinuxThread:
+        """A thread that we trace from now on; it counts as running until it reports."""
+        thread = LinuxThread(self, tid)
+        self.threads[tid] = thread
+        return thread
+
+
+NOT_PASSED_ON = frozenset({signal.SIGTRAP, signal.SIGINT})
+"""The debugger's own signals: never given to a process that is let go (GDB's default for both is "nopass")."""

@@ -1,0 +1,197 @@
+"""The machinery under every traced thread: letting it run, stopping it, hearing from it. Always one thread at a time.
+
+What a status means is `events`' business, what a client wants `execution`'s. Here is only how threads are moved, and the two queues of
+what there is to tell.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import time
+from collections import deque
+from typing import TYPE_CHECKING
+
+from debugserver.errors import NoSuchProcess, NoSuchThread
+from debugserver.linux import ptrace, registers, waits, watchpoints
+from debugserver.linux.events import handle_status
+from debugserver.linux.table import ProcessTable
+from debugserver.target.model import ProcessExit, ThreadExit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from debugserver.linux.family import Birth
+    from debugserver.linux.procfs import Procfs
+    from debugserver.linux.threads import LinuxProcess, LinuxThread
+    from debugserver.linux.waits import Stopped
+
+_STOP_DEADLINE = 5.0
+"""Seconds. A thread that does not stop by then sleeps uninterruptibly in the kernel."""
+
+
+class Tracer:
+    """Moves all traced threads of one server."""
+
+    def __init__(self, procfs: Procfs) -> None:
+        self.procfs = procfs
+        self.table = ProcessTable()
+        self.ready: deque[LinuxThread] = deque()
+        """Threads with an event that the client may be told."""
+        self.exits: deque[ProcessExit | ThreadExit] = deque()
+        self.early: dict[int, Stopped] = {}
+        """First stops of threads and children whose birth was not reported yet."""
+        self.births: dict[int, Birth] = {}
+        """Children that were announced and have not stopped yet."""
+        self._holds = 0
+        """While it is not 0, what stops stays stopped."""
+        self.wakeup, self._wakeup_writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        signal.signal(signal.SIGCHLD, lambda number, frame: None)
+        signal.set_wakeup_fd(self._wakeup_writer, warn_on_full_buffer=False)
+
+    def close(self) -> None:
+        """Hear of nothing any more."""
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        os.close(self.wakeup)
+        os.close(self._wakeup_writer)
+
+    @property
+    def holding(self) -> bool:
+        """Whether threads that stop are to stay stopped for now."""
+        return self._holds > 0
+
+    def run(self, thread: LinuxThread) -> None:
+        """Let a stopped thread run or step, with its signal. One that was killed meanwhile reports its end by itself."""
+        try:
+            registers.flush(thread)
+            watchpoints.flush(thread)
+            if thread.group_stopped and not thread.signal and not thread.stepping:
+                ptrace.listen(thread.tid)
+            else:
+                ptrace.resume(thread.tid, thread.stepping, thread.signal)
+        except NoSuchThread:
+            thread.banks.clear()
+            thread.dirty_banks.clear()
+        thread.stopped = False
+        thread.signal = 0
+        thread.stop_signal = 0
+
+    def run_on(self, thread: LinuxThread) -> None:
+        """Let a thread go on whose stop concerned nobody, unless everything is being held."""
+        if thread.resumed and not self.holding:
+            self.run(thread)
+
+    def interrupt(self, thread: LinuxThread) -> None:
+        """Ask a running thread to stop."""
+        if thread.stopped or thread.halting:
+            return
+        try:
+            ptrace.interrupt(thread.tid)
+        except NoSuchThread:
+            return
+        thread.halting = True
+
+    def report(self, thread: LinuxThread) -> None:
+        """The thread has an event; it is told as soon as the client counts the thread as running."""
+        if thread.resumed:
+            self.ready.append(thread)
+
+    def collect(self) -> None:
+        """Take in every status that is there."""
+        found = waits.poll()
+        if found is None:
+            self._find_dead_leaders()
+        while found is not None:
+            handle_status(self, *found)
+            found = waits.poll()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until there may be a status; whether there may."""
+        poller = select.poll()
+        poller.register(self.wakeup, select.POLLIN)
+        return bool(poller.poll(max(0, int(seconds * 1000) + 1)))
+
+    def forget_exit(self, pid: int) -> list[ProcessExit]:
+        """Take the end of a process out of what is to be reported."""
+        found = [event for event in self.exits if isinstance(event, ProcessExit) and event.pid == pid]
+        for event in found:
+            self.exits.remove(event)
+        return found
+
+    def drain_wakeup(self) -> None:
+        """Forget that we were woken; to be called before `collect`."""
+        try:
+            while os.read(self.wakeup, 4096):
+                pass
+        except BlockingIOError:
+            return
+
+    def wake(self) -> None:
+        """Make the server ask for events: statuses were taken in while it was not looking."""
+        try:
+            os.write(self._wakeup_writer, b"\0")
+        except BlockingIOError:
+            return
+
+    def wait_until(self, condition: Callable[[], bool], seconds: float = _STOP_DEADLINE) -> bool:
+        """Take in statuses until the condition holds; whether it came to hold in time."""
+        deadline = time.monotonic() + seconds
+        while True:
+            self.drain_wakeup()
+            self.collect()
+            if condition():
+                return True
+            remaining = deadline - time.monotonic()
+            if remaining <= 0:
+                return False
+            self.wait(remaining)
+
+    def hold(self, processes: Iterable[LinuxProcess]) -> None:
+        """Stop every thread of these processes, quietly, before returning; each hold needs a `let_go`."""
+        self._holds += 1
+        held = tuple(processes)
+
+        def all_stopped() -> bool:
+            running = [t for p in held for t in tuple(p.threads.values()) if not t.stopped and not t.in_vfork]
+            for thread in running:
+                self.interrupt(thread)
+            return not running
+
+        if not all_stopped():
+            self.wait_until(all_stopped)
+            self.wake()
+
+    def let_go(self) -> None:
+        """End a hold: threads that were running, and have nothing to report, run on."""
+        self._holds -= 1
+        if self.holding:
+            return
+        for process in tuple(self.table.all()):
+            for thread in tuple(process.threads.values()):
+                if thread.resumed and thread.stopped and thread.event is None:
+                    self.run(thread)
+
+    def refresh(self, process: LinuxProcess) -> None:
+        """Running threads take new debug registers in: they are stopped for a moment."""
+        if any(not thread.stopped for thread in process.threads.values()):
+            self.hold([process])
+            self.let_go()
+
+    def _find_dead_leaders(self) -> None:
+        """A leader that exits before its threads is a zombie that waitpid keeps to itself until the last of them ends."""
+        for process in tuple(self.table.all()):
+            leader = process.threads.get(process.pid)
+            if leader is None or leader.stopped or len(process.threads) == 1:
+                continue
+            if self._is_zombie(process.pid):
+                self.table.remove_thread(leader)
+                if leader.resumed and not process.is_guest:
+                    self.exits.append(ThreadExit(leader.id, 0))
+
+    def _is_zombie(self, pid: int) -> bool:
+        try:
+            return self.procfs.state(pid) == "Z"
+        except NoSuchProcess:
+            return False

@@ -1,0 +1,59 @@
+"""What waitpid(2) says, decoded: values only. ptrace(2), "Stopped tracees"."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+from typing import NamedTuple
+
+from debugserver.linux import ptrace
+
+WALL = 0x40000000
+"""__WALL: children of every kind."""
+
+
+class Exited(NamedTuple):
+    """The thread is gone; with the leader, the process. `signal` (not 0) killed it."""
+
+    status: int
+    signal: int
+
+
+class Stopped(NamedTuple):
+    """A ptrace-stop: a signal on its way, or (`event` not 0) an event. Of EVENT_STOP with a signal other than SIGTRAP, a group-stop."""
+
+    signal: int
+    event: int
+
+    @property
+    def is_group_stop(self) -> bool:
+        """Job control stopped the process."""
+        return self.event == ptrace.EVENT_STOP and self.signal != signal.SIGTRAP
+
+
+Status = Exited | Stopped
+
+
+def decode(status: int) -> Status:
+    """A wait status, in the words of ptrace."""
+    if os.WIFEXITED(status):
+        return Exited(os.WEXITSTATUS(status), 0)
+    if os.WIFSIGNALED(status):
+        return Exited(0, os.WTERMSIG(status))
+    return Stopped(os.WSTOPSIG(status), status >> 16)
+
+
+def poll(tid: int = -1) -> tuple[int, Status] | None:
+    """The next status that is there already, of any thread or of this one."""
+    return _wait(tid, os.WNOHANG)
+
+
+def _wait(tid: int, options: int) -> tuple[int, Status] | None:
+    try:
+        pid, status = os.waitpid(tid, options | WALL)
+    except OSError as error:
+        if error.errno == errno.ECHILD:
+            return None
+        raise
+    return (pid, decode(status)) if pid else None
