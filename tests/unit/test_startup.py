@@ -13,7 +13,7 @@ LAUNCHER = Path(__file__).resolve().parents[2] / "debugserver"
 # Adding to this list costs every user at every start: measure first, with benchmarks/startup.py.
 ALLOWED = frozenset(
     """
-    abc binascii collections contextlib copyreg ctypes enum errno fcntl functools itertools keyword math operator os re
+    abc array binascii collections contextlib copyreg ctypes enum errno fcntl functools itertools keyword math operator os re
     reprlib resource select selectors shlex signal socket stat string struct termios time tty types typing warnings zlib
     """.split()
 )
@@ -22,7 +22,7 @@ MODULE = re.compile(r"^import time: +\d+ \| +\d+ \| +(\S+)$", re.MULTILINE)
 
 def imported_until_listening(program: str) -> list[str]:
     """The modules that are imported from the end of the interpreter's own start until the server listens."""
-    with Server([sys.executable, "-X", "importtime", str(LAUNCHER)], program) as server:
+    with Server([sys.executable, "-X", "importtime", str(LAUNCHER)], "localhost:0", program) as server:
         modules = MODULE.findall(server.log.text)
     return modules[modules.index("site") + 1 :]
 
