@@ -90,9 +90,10 @@ def _serve(line: CommandLine) -> None:
 
 
 def _make_target(line: CommandLine) -> Target:
+    from debugserver.linux.launch import INHERITED
     from debugserver.linux.target import LinuxTarget
 
-    return LinuxTarget(line.launch)
+    return LinuxTarget(line.launch, INHERITED)
 
 
 def _take_hold(line: CommandLine, target: Target) -> None:

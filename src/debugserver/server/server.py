@@ -25,6 +25,9 @@ _MOST_PENDING = 8 * 1024 * 1024
 _REFUSAL_DEADLINE = 2.0
 """Seconds that a client which is not served has to ask something and to hang up."""
 _MOST_REFUSALS = 16
+_LONGEST_SLEEP = 2.0
+"""Seconds without a client. While a target has the only wake-up descriptor for signals (signal.set_wakeup_fd), one
+that comes just before the loop falls asleep is seen only when it wakes."""
 
 
 class Conversation(Protocol):
@@ -250,7 +253,9 @@ class Server:
         client = self._client
         if client is not None and (client.stub.busy or client.stub.running or client.finished):
             return 0
-        return _REFUSAL_DEADLINE if self._refused else None
+        if self._refused or client is None:
+            return _LONGEST_SLEEP
+        return None
 
     def _advance(self) -> None:
         """Whatever is to be done besides what the descriptors asked for."""
