@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from debugserver.testing.fake_target import FakeTarget
 from tests.support.packets import ask, connect, transcript
+
+from debugserver.testing.fake_target import FakeTarget
 
 
 @pytest.fixture

@@ -5,11 +5,12 @@ from __future__ import annotations
 from xml.etree import ElementTree
 
 import pytest
+from tests.support.packets import ask, connect, transcript, unescape
+
 from debugserver.arch import description
 from debugserver.target.capabilities import Auxv, SignalInfo
 from debugserver.target.model import Libraries, Library
 from debugserver.testing.fake_target import FAKE_ARCHITECTURE, FakeTarget
-from tests.support.packets import ask, connect, transcript, unescape
 
 LLDB = b"multiprocess+;swbreak+"
 
