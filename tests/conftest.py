@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
 from tests.support.gdb import INSTALLATIONS, Gdb
 from tests.support.programs import compile_program
-from tests.support.server import Server, server_command
+from tests.support.server import SOURCE, Server, server_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -21,6 +22,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="debugserver",
         help="the server that tests/clients run: debugserver (default), gnu for GNU gdbserver, or a command line",
     )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "beyond_gnu(reason): GNU gdbserver does not do this")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With GNU gdbserver under test, every test passes but those that say why it cannot."""
+    if config.getoption("--server") == "gnu":
+        for item in items:
+            for marker in item.iter_markers("beyond_gnu"):
+                item.add_marker(pytest.mark.skip(reason=marker.args[0]))
 
 
 @pytest.fixture(params=list(INSTALLATIONS))
@@ -37,10 +50,23 @@ def serve(request: pytest.FixtureRequest) -> Iterator[Callable[..., Server]]:
     command = server_command(request.config.getoption("--server"))
     with ExitStack() as servers:
 
-        def start(*program: str | Path, options: tuple[str, ...] = ()) -> Server:
+        def start(*program: str | int | Path, options: tuple[str, ...] = ()) -> Server:
             return servers.enter_context(Server(command, *options, "localhost:0", *program))
 
         yield start
+
+
+@pytest.fixture
+def server_line(request: pytest.FixtureRequest) -> str:
+    """The server under test as a shell runs it, for `target remote |`."""
+    command = server_command(request.config.getoption("--server"))
+    return shlex.join(["env", "-u", "PYTHONHOME", "-u", "LD_LIBRARY_PATH", f"PYTHONPATH={SOURCE}", *command])
+
+
+@pytest.fixture
+def multi_server(serve: Callable[..., Server]) -> Server:
+    """A server without a program, for `target extended-remote`."""
+    return serve(options=("--multi",))
 
 
 @pytest.fixture

@@ -14,7 +14,8 @@ int main(int argc, char **argv)
     case 'a':
         abort();
     case 'd':
-        return 1 / zero;
+        zero = argc / zero;
+        break;
     case 'i':
         __builtin_trap();
     }

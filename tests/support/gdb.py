@@ -12,6 +12,7 @@ import sysconfig
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+import pexpect
 from tests.support.processes import DEADLINE, Output, end_process
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ PRELUDE = (
     "set pagination off",
     "set width 0",
     "set height 0",
+    "set style enabled off",
     "set debuginfod enabled off",
     "set auto-load safe-path /",
     "set remotetimeout 20",
@@ -72,10 +74,9 @@ class Gdb:
 
     def __call__(self, *commands: str, program: Path | None = None, deadline: float = 2 * DEADLINE) -> str:
         """Run `commands` in batch mode; the output, in which each command stands before what it printed."""
-        options = [argument for command in self._prepared() for argument in ("-ex", command)]
+        line = self._line(program, "-batch")
         for command in commands:
-            options += ["-ex", f"echo (gdb) {_quoted(command)}\\n", "-ex", command]
-        line = [*self._command, "-nx", "-batch", *options, *([str(program)] if program else [])]
+            line += ["-ex", f"echo (gdb) {_quoted(command)}\\n", "-ex", command]
         with subprocess.Popen(
             line, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=self._environment
         ) as process:
@@ -95,12 +96,18 @@ class Gdb:
 
     def talk(self, program: Path | None = None) -> Conversation:
         """A GDB that reads commands as the test gives them."""
-        options = [argument for command in self._prepared() for argument in ("-ex", command)]
-        line = [*self._command, "-nx", "-q", *options, *([str(program)] if program else [])]
-        return Conversation(line, self._environment)
+        return Conversation(self._line(program), self._environment)
 
-    def _prepared(self) -> tuple[str, ...]:
-        return (*PRELUDE, f"set sysroot {self._sysroot}")
+    def on_terminal(self, program: Path) -> pexpect.spawn:
+        """A GDB with a terminal of its own."""
+        command, *arguments = self._line(program)
+        environment = {**self._environment, "TERM": "xterm"}
+        return pexpect.spawn(command, arguments, env=environment, timeout=DEADLINE, dimensions=(40, 120))
+
+    def _line(self, program: Path | None, *options: str) -> list[str]:
+        prepared = [*PRELUDE, f"set sysroot {self._sysroot}"]
+        before = [argument for command in prepared for argument in ("-iex", command)]
+        return [*self._command, "-nx", "-q", *options, *before, *([str(program)] if program else [])]
 
 
 class Conversation:
@@ -120,9 +127,10 @@ class Conversation:
         self._input = self._process.stdin
         self._output = Output(self._process.stdout)
         self._read_up_to = 0
+        self._commands = 0
 
     def __enter__(self) -> Conversation:
-        self.wait_for(r"^\(gdb\) ")
+        self._finish()
         return self
 
     def __exit__(
@@ -136,12 +144,21 @@ class Conversation:
             self._output.close()
 
     def run(self, *commands: str) -> str:
-        """Give each command when the one before has ended; what they printed."""
-        return "".join(self._run(command) for command in commands)
+        """Give each command when the one before has ended; what they printed. Without one, wait for the last sent."""
+        if not commands:
+            return self._finish()
+        return "".join(f"(gdb) {command}\n{self._run(command)}" for command in commands)
 
     def _run(self, command: str) -> str:
         self.send(command)
-        return f"(gdb) {command}\n" + self.wait_for(r"^\(gdb\) ")
+        return self._finish()
+
+    def _finish(self) -> str:
+        """Wait until GDB has come to its prompt, which has no line of its own when its input is a pipe."""
+        self._commands += 1
+        mark = f"--{self._commands}--"
+        self.send(f"echo {mark}")
+        return self.wait_for(mark).removesuffix(mark).replace("(gdb) ", "")
 
     def send(self, command: str) -> None:
         """Give a command and do not wait."""
@@ -151,6 +168,10 @@ class Conversation:
     def interrupt(self) -> None:
         """Type ^C."""
         self._process.send_signal(signal.SIGINT)
+
+    def kill(self) -> None:
+        """End GDB without a word to the server."""
+        self._process.kill()
 
     def wait_for(self, pattern: str) -> str:
         """What was printed since the last wait, up to the end of `pattern`."""

@@ -93,6 +93,11 @@ def thread_ids(pid: int) -> list[int]:
     return [int(tid) for tid in os.listdir(f"/proc/{pid}/task")]
 
 
+def is_stopped(pid: int, tid: int | None = None) -> bool:
+    """Whether a thread is held by its tracer."""
+    return status(pid, "State", tid)[:1] == "t"
+
+
 def is_gone(pid: int) -> bool:
     """Whether a process has ended; one that nobody has waited for yet counts."""
     return status(pid, "State")[:1] in ("", "Z", "X")

@@ -44,7 +44,7 @@ class Server:
     Ends the server, and what it left behind; leaving anything behind, and a traceback on stderr, fail the test.
     """
 
-    def __init__(self, command: list[str], *arguments: str | Path) -> None:
+    def __init__(self, command: list[str], *arguments: str | int | Path) -> None:
         self._marker = f"DEBUGSERVER_TEST={uuid.uuid4()}"
         name, _, value = self._marker.partition("=")
         environment = {**os.environ, name: value, "PYTHONPATH": str(SOURCE)}
