@@ -1,0 +1,63 @@
+"""The command as a whole, as far as no program runs under it: exit codes, and where the text goes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from tests.support.server import SOURCE, gnu_gdbserver
+
+from debugserver import __version__
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "debugserver", *arguments],
+        cwd=SOURCE,
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+def test_version_goes_to_standard_output() -> None:
+    result = run("--version")
+    assert (result.returncode, result.stdout.split("\n")[0]) == (0, f"debugserver {__version__}")
+
+
+def test_help_goes_to_standard_output_and_usage_to_standard_error() -> None:
+    asked, wrong = run("--help"), run()
+    assert (asked.returncode, asked.stderr) == (0, "")
+    assert (wrong.returncode, wrong.stdout) == (2, "")
+    assert asked.stdout.strip() == wrong.stderr.strip()
+
+
+def test_every_option_of_gdbserver_is_known() -> None:
+    gnu = gnu_gdbserver()
+    if gnu is None:
+        pytest.skip("GNU gdbserver is not installed")
+    theirs = subprocess.run([gnu, "--help"], capture_output=True, text=True, timeout=20, check=True).stdout
+    flags = {word.split("=")[0].split("[")[0] for word in theirs.split() if word.startswith("--")} - {"--"}
+    ours = run("--help").stdout
+    assert {flag for flag in flags if f"  {flag}" not in ours} == set()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("--unknown",), 2, "Unknown argument: --unknown\n"),
+        (("--debug-file",), 2, "Missing argument value for: --debug-file\n"),
+        (("--disable-packet=nonsense", ":0", "prog"), 2, 'Don\'t know how to disable "nonsense".\n'),
+        (("stdio", ""), 1, "No program to debug\nExiting\n"),
+        (("nowhere.invalid:0", "prog"), 1, "nowhere.invalid:0: cannot resolve name: "),
+        (("udp:localhost:0", "prog"), 1, "udp:localhost:0: the protocol needs a reliable stream"),
+    ],
+)
+def test_failures_have_a_code_and_a_message(arguments: tuple[str, ...], code: int, message: str) -> None:
+    result = run(*arguments)
+    assert result.returncode == code
+    assert result.stdout == ""
+    assert result.stderr.startswith(message)

@@ -1,0 +1,269 @@
+"""Why an attach or a launch was refused: in a /proc made up for the case, and once for real."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.support.processes import DEADLINE
+from tests.support.server import SOURCE
+
+from debugserver.linux.diagnosis import explain_attach, explain_launch
+from debugserver.target.model import LaunchSettings, ProcessExit
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from debugserver.errors import AttachRefused, LaunchFailed
+
+PID = 4711
+OURSELVES = {
+    "Name": "python3",
+    "Tgid": "100",
+    "NSpid": "100",
+    "Uid": "1000\t1000\t1000\t1000",
+    "CapPrm": "0" * 16,
+    "CapEff": "0" * 16,
+    "Seccomp": "0",
+}
+ORDINARY = {
+    "Name": "daemon",
+    "State": "S (sleeping)",
+    "Tgid": str(PID),
+    "PPid": "1",
+    "TracerPid": "0",
+    "Uid": "1000\t1000\t1000\t1000",
+    "VmSize": "1234 kB",
+    "CapPrm": "0" * 16,
+}
+ROOT = {"Uid": "0\t0\t0\t0", "CapPrm": "000001ffffffffff", "CapEff": "000001ffffffffff"}
+CONTAINER_ROOT = {"Uid": "0\t0\t0\t0", "CapPrm": "00000000a80425fb", "CapEff": "00000000a80425fb"}  # Docker's default
+
+
+class FakeProc:
+    """A /proc as one process sees it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.process("self", OURSELVES)
+
+    def process(self, pid: int | str, *status: dict[str, str]) -> None:
+        directory = self.root / str(pid)
+        (directory / "ns").mkdir(parents=True, exist_ok=True)
+        fields = {key: value for part in status for key, value in part.items()}
+        (directory / "status").write_text("".join(f"{key}:\t{value}\n" for key, value in fields.items()))
+        if os.getuid() == 0:
+            os.chown(directory, *(int(fields.get("Uid", "0").split()[0]),) * 2)
+
+    def user_namespace(self, pid: int | str, number: int) -> None:
+        (self.root / str(pid) / "ns" / "user").symlink_to(f"user:[{number}]")
+
+    def yama(self, scope: int) -> None:
+        directory = self.root / "sys/kernel/yama"
+        directory.mkdir(parents=True)
+        (directory / "ptrace_scope").write_text(f"{scope}\n")
+
+    def explain(self, number: int = errno.EPERM, pid: int = PID) -> AttachRefused:
+        return explain_attach(pid, OSError(number, os.strerror(number)), str(self.root))
+
+
+@pytest.fixture
+def proc(tmp_path: Path) -> FakeProc:
+    return FakeProc(tmp_path)
+
+
+def assert_says(refusal: AttachRefused | LaunchFailed, cause: str, remedy: str) -> None:
+    assert cause in refusal.cause
+    assert remedy in refusal.remedy
+
+
+def test_no_such_process(proc: FakeProc) -> None:
+    refusal = proc.explain(errno.ESRCH)
+    assert_says(refusal, f"Cannot attach to process {PID}: there is no such process", "ps -e")
+    assert refusal.number == errno.ESRCH
+
+
+@pytest.mark.parametrize(
+    ("status", "cause", "remedy"),
+    [
+        ({"State": "Z (zombie)", "PPid": "42"}, "zombie", "process 42"),
+        ({"TracerPid": "99"}, "traced by process 99 (gdb): TracerPid", "kill 99"),
+        ({"Tgid": "4000"}, "thread of process 4000", "attach to 4000"),
+        ({"Tgid": "100"}, "debugserver itself", "second debugserver"),
+        ({"Uid": "0\t0\t0\t0"}, "uid 0, debugserver runs as uid 1000 without CAP_SYS_PTRACE", "sudo -u '#0'"),
+        ({"CapPrm": "0000000000003000"}, "capabilities that debugserver lacks (CapPrm 0x3000", "root"),
+    ],
+)
+def test_what_its_status_shows(proc: FakeProc, status: dict[str, str], cause: str, remedy: str) -> None:
+    proc.process(PID, ORDINARY, status)
+    proc.process(99, {"Name": "gdb"})
+    assert_says(proc.explain(), cause, remedy)
+
+
+def test_kernel_thread(proc: FakeProc) -> None:
+    proc.process(PID, {key: value for key, value in ORDINARY.items() if key != "VmSize"})
+    assert_says(proc.explain(), "kernel thread", "run a program")
+
+
+@pytest.mark.parametrize(
+    ("scope", "cause", "remedy"),
+    [
+        (1, "ptrace_scope is 1", "sudo sysctl kernel.yama.ptrace_scope=0"),
+        (2, "ptrace_scope is 2", "sudo sysctl kernel.yama.ptrace_scope=0"),
+        (3, "ptrace_scope is 3", "boot"),
+    ],
+)
+def test_yama(proc: FakeProc, scope: int, cause: str, remedy: str) -> None:
+    proc.process(PID, ORDINARY)
+    proc.yama(scope)
+    assert_says(proc.explain(), cause, remedy)
+
+
+def test_yama_does_not_keep_the_capable_out(proc: FakeProc) -> None:
+    proc.process("self", OURSELVES, ROOT)
+    proc.process(PID, ORDINARY)
+    proc.yama(1)
+    assert "ptrace_scope" not in proc.explain().cause
+
+
+def test_another_user_namespace(proc: FakeProc) -> None:
+    proc.process(PID, ORDINARY)
+    proc.user_namespace("self", 1)
+    proc.user_namespace(PID, 2)
+    assert_says(proc.explain(), "user:[2], ours is user:[1]", f"nsenter --target {PID}")
+
+
+def test_another_pid_namespace(proc: FakeProc) -> None:
+    proc.process("self", OURSELVES, {"NSpid": "100\t1"})
+    proc.process(PID, ORDINARY)
+    assert_says(proc.explain(), "another PID namespace", "mount -t proc")
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root to give a directory away")
+def test_not_dumpable(proc: FakeProc) -> None:
+    proc.process(PID, ORDINARY)
+    os.chown(proc.root / str(PID), 0, 0)
+    assert_says(proc.explain(), "not dumpable", "root")
+
+
+def test_root_in_a_container(proc: FakeProc) -> None:
+    proc.process("self", OURSELVES, CONTAINER_ROOT)
+    proc.process(PID, ORDINARY, {"Uid": CONTAINER_ROOT["Uid"]})
+    assert_says(proc.explain(), "root without CAP_SYS_PTRACE", "--cap-add=SYS_PTRACE")
+
+
+def test_seccomp(proc: FakeProc) -> None:
+    proc.process("self", OURSELVES, {"Seccomp": "2"})
+    proc.process(PID, ORDINARY)
+    assert_says(proc.explain(), "seccomp", "seccomp=unconfined")
+
+
+def test_init(proc: FakeProc) -> None:
+    proc.process("self", OURSELVES, ROOT)
+    proc.process(1, ORDINARY, {"Tgid": "1", "Uid": ROOT["Uid"]})
+    assert_says(proc.explain(pid=1), "init", "another process")
+
+
+def test_what_nobody_foresaw_is_the_systems_own_message(proc: FakeProc) -> None:
+    proc.process("self", OURSELVES, ROOT)
+    proc.process(PID, ORDINARY)
+    assert proc.explain(errno.EIO).cause == f"Cannot attach to process {PID}: Input/output error"
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root to become another user")
+def test_another_user_for_real() -> None:
+    """A process of nobody tries to attach to one of root."""
+    script = f"""
+import sys; sys.path.insert(0, {str(SOURCE)!r})
+from debugserver.linux import diagnosis, ptrace
+import os; os.setresgid(65534, 65534, 65534); os.setresuid(65534, 65534, 65534)
+try:
+    ptrace.seize({os.getpid()}, 0)
+except OSError as error:
+    print(diagnosis.explain_attach({os.getpid()}, error))
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=DEADLINE, check=True
+    )
+    assert "it belongs to uid 0, debugserver runs as uid 65534 without CAP_SYS_PTRACE" in result.stdout
+
+
+def failed(program: str | Path, end: ProcessExit | None, failure: OSError | None = None) -> LaunchFailed:
+    settings = LaunchSettings()
+    settings.program = str(program)
+    return explain_launch(settings, end, failure)
+
+
+NOT_FOUND = ProcessExit(PID, 127)
+NOT_EXECUTABLE = ProcessExit(PID, 126)
+
+
+def test_missing_program(tmp_path: Path) -> None:
+    failure = failed(tmp_path / "missing", NOT_FOUND)
+    assert failure.cause == "During startup program exited with code 127"
+    assert "missing: No such file or directory" in failure.remedy
+    assert failure.number == errno.ENOENT
+
+
+def test_program_missing_in_path() -> None:
+    assert_says(failed("no-such-program-anywhere", NOT_FOUND), "code 127", "in PATH; give its path")
+
+
+def test_directory(tmp_path: Path) -> None:
+    failure = failed(tmp_path, NOT_EXECUTABLE)
+    assert_says(failure, "code 126", "is a directory")
+    assert failure.number == errno.EACCES
+
+
+def test_not_executable(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("#!/bin/sh\n")
+    assert_says(failed(file, NOT_EXECUTABLE), "code 126", f"chmod +x {file}")
+
+
+def executable(path: Path, contents: bytes) -> Path:
+    path.write_bytes(contents)
+    path.chmod(0o755)
+    return path
+
+
+def elf(machine: int, interpreter: bytes) -> bytes:
+    """A 64-bit little-endian program of one segment, PT_INTERP (elf(5))."""
+    header = b"\x7fELF\2\1\1".ljust(16, b"\0") + (2).to_bytes(2, "little") + machine.to_bytes(2, "little")
+    header = header.ljust(32, b"\0") + (64).to_bytes(8, "little")
+    header = header.ljust(54, b"\0") + (56).to_bytes(2, "little") + (1).to_bytes(2, "little")
+    segment = (3).to_bytes(4, "little") + bytes(4) + (120).to_bytes(8, "little")
+    return header.ljust(64, b"\0") + segment.ljust(56, b"\0") + interpreter + b"\0"
+
+
+OTHER_MACHINE = 22  # EM_S390
+THIS_MACHINE = {"x86_64": 62, "aarch64": 183}.get(os.uname().machine, 0)
+
+
+@pytest.mark.parametrize(
+    ("contents", "remedy"),
+    [
+        (b"#!/nowhere/sh -e\n", "'/nowhere/sh', is not there"),
+        (b"echo\n", "neither an ELF program nor a script"),
+        (elf(OTHER_MACHINE, b"/bin/sh"), "for another CPU"),
+        (elf(THIS_MACHINE, b"/nowhere/ld.so"), "/nowhere/ld.so, is not there"),
+    ],
+)
+def test_no_executable_format(tmp_path: Path, contents: bytes, remedy: str) -> None:
+    assert_says(failed(executable(tmp_path / "program", contents), NOT_FOUND), "code 127", remedy)
+
+
+def test_failed_exec_of_an_innocent_program() -> None:
+    failure = failed("/bin/sh", NOT_FOUND, OSError(errno.ENOMEM, os.strerror(errno.ENOMEM)))
+    assert_says(failure, "code 127", "cannot execute /bin/sh: Cannot allocate memory")
+    assert failure.number == errno.ENOMEM
+
+
+def test_a_wrapper_that_ends_is_reported_in_gdbs_words() -> None:
+    assert failed("/bin/sh", ProcessExit(PID, 0)).cause == "During startup program exited normally"
+    segmentation_fault = failed("/bin/sh", ProcessExit(PID, 0, 11)).cause
+    assert segmentation_fault == "During startup program terminated with signal SIGSEGV, Segmentation fault"
