@@ -30,7 +30,7 @@ class Loop:
         """From now on, call these, and only these, when `descriptor` is ready."""
         callbacks = {selectors.EVENT_READ: readable, selectors.EVENT_WRITE: writable}
         wanted = {event: callback for event, callback in callbacks.items() if callback is not None}
-        if descriptor in self._callbacks:
+        if self._callbacks.get(descriptor):
             self._selector.unregister(descriptor)
         self._callbacks[descriptor] = wanted
         if wanted:
