@@ -91,10 +91,11 @@ class LinuxLaunch(Launch):
         try:
             ptrace.seize(spawned.pid, family.OPTIONS | ptrace.OPTION_EXITKILL)
         except OSError as error:
-            ptrace.kill(spawned.pid)
+            spawned.abandon()
             raise LaunchFailed(f"cannot trace the new process: {error.strerror}", number=error.errno) from None
         process = LinuxProcess(spawned.pid, MemoryFile(spawned.pid), BreakpointTable(BREAKPOINT), attached=False)
         process.execs_to_come = spawned.execs
+        process.at_end = spawned.take_terminal_back
         self._tracer.table.add_process(process)
         thread = self._tracer.table.add_thread(process, spawned.pid)
         thread.resumed = True

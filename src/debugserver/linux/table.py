@@ -80,3 +80,4 @@ class ProcessTable:
         self._processes.pop(process.pid, None)
         if not process.is_guest:
             process.memory.close()
+        process.at_end()

@@ -13,6 +13,8 @@ from debugserver.linux.watchpoints import WatchpointTable
 from debugserver.target.model import Action, ActionKind, Stop, StopReason, ThreadId
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from debugserver.arch.architecture import Architecture
     from debugserver.linux.breakpoints import BreakpointTable
     from debugserver.linux.memory import MemoryFile
@@ -92,6 +94,7 @@ class LinuxProcess:
 
     __slots__ = (
         "architecture",
+        "at_end",
         "attached",
         "breakpoints",
         "execs_to_come",
@@ -123,6 +126,8 @@ class LinuxProcess:
         """A program being started: the shell's and the wrapper's execs come before its own."""
         self.architecture: Architecture | None = None
         """Known once its registers have been read."""
+        self.at_end: Callable[[], None] = lambda: None
+        """Called when it is gone, or let go."""
 
     @property
     def is_guest(self) -> bool:
