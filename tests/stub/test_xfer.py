@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
 import pytest
 from tests.support.packets import ask, connect, transcript, unescape
 
 from debugserver.arch import description
+from debugserver.errors import NoSuchThread
 from debugserver.target.capabilities import Auxv, SignalInfo
-from debugserver.target.model import Libraries, Library
+from debugserver.target.model import Libraries, Library, ThreadId
 from debugserver.testing.fake_target import FAKE_ARCHITECTURE, FakeTarget
+
+if TYPE_CHECKING:
+    from debugserver.stub.stub import Stub
 
 LLDB = b"multiprocess+;swbreak+"
 
@@ -22,11 +27,11 @@ def target() -> FakeTarget:
     return fake
 
 
-def read(stub: object, name: str, annex: str = "", chunk: int = 0x1000) -> bytes:
+def read(stub: Stub, name: str, annex: str = "", chunk: int = 0x1000) -> bytes:
     """The whole object, as a client collects it."""
     content = b""
     while True:
-        reply = ask(stub, f"qXfer:{name}:read:{annex}:{len(content):x},{chunk:x}".encode())  # type: ignore[arg-type]
+        reply = ask(stub, f"qXfer:{name}:read:{annex}:{len(content):x},{chunk:x}".encode())
         assert reply, f"{name} got no reply"
         assert reply[:1] in (b"m", b"l"), f"{name} got {reply!r}"
         content += unescape(reply[1:])
@@ -129,6 +134,17 @@ def test_threads_with_names_and_cores(target: FakeTarget) -> None:
         {"id": "pa.a", "name": "a<&>\"'b"},
         {"id": "pa.b", "core": "11", "name": "bell? ? é"},
     ]
+
+
+def test_a_thread_that_ends_while_it_is_described(target: FakeTarget, monkeypatch: pytest.MonkeyPatch) -> None:
+    def name(thread: ThreadId) -> str:
+        if thread.tid == 11:
+            raise NoSuchThread("gone")
+        return "left"
+
+    monkeypatch.setattr(target, "thread_name", name)
+    document = ElementTree.fromstring(read(connect(target), "threads"))
+    assert [element.attrib for element in document] == [{"id": "pa.a", "name": "left"}, {"id": "pa.b"}]
 
 
 def test_threads_before_there_is_a_process() -> None:

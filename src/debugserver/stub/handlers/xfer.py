@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from debugserver.arch import description
-from debugserver.errors import MalformedPacket
+from debugserver.errors import MalformedPacket, TargetError
 from debugserver.rsp import fields
 from debugserver.stub.registry import Dialect, packet
 from debugserver.stub.xml import attributes, escape
@@ -125,11 +125,17 @@ def read_threads(session: Session, annex: str) -> bytes:
 def _thread(session: Session, names: ThreadNames | None, thread: ThreadId) -> str:
     values = {"id": session.encode_thread(thread).decode()}
     if names is not None:
-        core = names.thread_core(thread)
-        if core is not None:
-            values["core"] = str(core)
-        values["name"] = names.thread_name(thread)
+        values |= _known(names, thread)
     return f"<thread{attributes(values)}/>\n"
+
+
+def _known(names: ThreadNames, thread: ThreadId) -> dict[str, str]:
+    """What can be told of a thread: one that ends just now has no name any more, which must not spoil the list."""
+    try:
+        core, name = names.thread_core(thread), names.thread_name(thread)
+    except TargetError:
+        return {}
+    return {"name": name} if core is None else {"core": str(core), "name": name}
 
 
 @xfer_object("libraries-svr4", needs=LibraryList, feature=";augmented-libraries-svr4-read+")
