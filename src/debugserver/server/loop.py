@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import selectors
 import signal
+from _thread import RLock
 from collections.abc import Callable
 
-Callback = Callable[[], None]
+Callback = Callable[[], object]
 
 ENDING_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
@@ -23,7 +24,10 @@ class Loop:
         self._selector = selectors.PollSelector()
         self._callbacks: dict[int, dict[int, Callback]] = {}
         self._handlers: dict[int, object] = {}
+        self._waker: int | None
         self._wakeup, self._waker = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        # Reentrant: a signal handler may come at any time. `threading` itself is not needed otherwise.
+        self._waking = RLock()
         self.watch(self._wakeup, self._drain)
 
     def watch(self, descriptor: int, readable: Callback | None, writable: Callback | None = None) -> None:
@@ -58,16 +62,19 @@ class Loop:
         for number in ENDING_SIGNALS:
             if signal.getsignal(number) != signal.SIG_IGN:
                 self._handlers[number] = signal.signal(number, lambda *_: self.stop())
-        if (other := signal.set_wakeup_fd(self._waker, warn_on_full_buffer=False)) != -1:
+        if self._waker is not None and (other := signal.set_wakeup_fd(self._waker, warn_on_full_buffer=False)) != -1:
             signal.set_wakeup_fd(other, warn_on_full_buffer=False)
 
     def stop(self) -> None:
-        """Ask for the end; also from a signal handler or another thread."""
+        """Ask for the end; also from a signal handler or another thread, and after it."""
         self.stopped = True
-        try:
-            os.write(self._waker, b"\0")
-        except BlockingIOError:
-            return
+        with self._waking:
+            if self._waker is None:
+                return
+            try:
+                os.write(self._waker, b"\0")
+            except BlockingIOError:
+                return
 
     def _drain(self) -> None:
         os.read(self._wakeup, 512)
@@ -79,5 +86,8 @@ class Loop:
         if self._handlers and (other := signal.set_wakeup_fd(-1)) not in (-1, self._waker):
             signal.set_wakeup_fd(other, warn_on_full_buffer=False)
         self._selector.close()
-        os.close(self._wakeup)
-        os.close(self._waker)
+        with self._waking:
+            if self._waker is not None:
+                os.close(self._waker)
+                os.close(self._wakeup)
+                self._waker = None

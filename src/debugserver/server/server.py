@@ -25,6 +25,7 @@ _MOST_PENDING = 8 * 1024 * 1024
 _REFUSAL_DEADLINE = 2.0
 """Seconds that a client which is not served has to ask something and to hang up."""
 _MOST_REFUSALS = 16
+_MOST_READS = 64
 _LONGEST_SLEEP = 2.0
 """Seconds without a client. While a target has the only wake-up descriptor for signals (signal.set_wakeup_fd), one
 that comes just before the loop falls asleep is seen only when it wakes."""
@@ -103,16 +104,22 @@ class Client:
         self.stub.close()
         self.connection.close()
 
-    def _receive(self) -> None:
+    def catch_up(self) -> None:
+        """Take in all that has come. What a client did before it hung up is known only afterwards."""
+        for _ in range(_MOST_READS):
+            if self.finished or not self._receive():
+                return
+
+    def _receive(self) -> bool:
+        """Whether anything had come."""
         data = self.connection.receive()
-        if data is None:
-            return
-        self._log.bytes("remote", "received", data)
         if data:
+            self._log.bytes("remote", "received", data)
             self.stub.receive_data(data)
             self.send()
-        else:
+        elif data is not None:
             self.gone = True
+        return bool(data)
 
     def _flush(self) -> None:
         self.connection.flush()
@@ -229,7 +236,13 @@ class Server:
         connection = self._listener.accept() if self._listener else None
         if connection is None:
             return
-        if self._client is None:
+        if self._client is not None:
+            self._client.catch_up()
+            if self._client.finished:
+                self._let_go(self._client)
+        if self._ended:
+            connection.close()
+        elif self._client is None:
             self._serve(connection)
         elif len(self._refused) < _MOST_REFUSALS:
             sentence = (

@@ -1,0 +1,314 @@
+"""Clients come, go, vanish and get in each other's way: what the server does, with a conversation that only echoes."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.support.processes import DEADLINE, wait_until
+
+from debugserver.server import server as server_module
+from debugserver.server import transport
+from debugserver.server.server import Server
+from debugserver.server.transport import Listener
+from debugserver.stub.settings import Settings
+from debugserver.testing.fake_target import FakeTarget
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+SECONDS_UNNOTICED = 0.3
+
+
+class Echo:
+    """A conversation that says what it hears. Some words make it do something."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.ended = False
+        self.running = False
+        self.closed = False
+        self.events = 0
+        self.work_left = 0
+        self._settings = settings
+        self._output = b""
+
+    @property
+    def busy(self) -> bool:
+        return self.work_left > 0
+
+    def receive_data(self, data: bytes) -> None:
+        self._output += data
+        self.ended = data == b"end"
+        self.running = data == b"run"
+        self._settings.exit_requested |= data == b"exit"
+        if data == b"work":
+            self.work_left = 1_000_000_000
+        elif data == b"stop working":
+            self.work_left = 0
+        elif data == b"talk":
+            self._output = bytes(30_000_000)
+
+    def data_to_send(self) -> bytes:
+        data, self._output = self._output, b""
+        return data
+
+    def target_event(self) -> None:
+        self.events += 1
+
+    def work(self) -> None:
+        self.work_left -= 1
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class WakingTarget(FakeTarget):
+    """Says by a descriptor when it has news."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.wakeup, self.waker = os.pipe()
+
+
+class Running:
+    """A server in a thread of its own, and what the test sees of it."""
+
+    def __init__(self, once: bool) -> None:
+        self.settings = Settings()
+        self.lines: list[str] = []
+        self.settings.announce = self.lines.append
+        self.target = WakingTarget()
+        self.target.add_process(1)
+        self.stubs: list[Echo] = []
+        listener = transport.parse(":0").open()
+        assert isinstance(listener, Listener)
+        self.port = int(listener.banner.split()[-1])
+        self.server = Server(self.target, self.settings, listener, self._new_stub, once=once)
+        self.thread = threading.Thread(target=self.server.run)
+        self.thread.start()
+
+    def _new_stub(self) -> Echo:
+        self.stubs.append(Echo(self.settings))
+        return self.stubs[-1]
+
+    def connect(self) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self.port), DEADLINE)
+
+    def wait_end(self) -> None:
+        self.thread.join(DEADLINE)
+        assert not self.thread.is_alive()
+
+
+@contextmanager
+def serving(*, once: bool = False) -> Iterator[Running]:
+    running = Running(once)
+    try:
+        yield running
+    finally:
+        running.server.stop()
+        running.wait_end()
+        os.close(running.target.wakeup)
+        os.close(running.target.waker)
+
+
+@pytest.fixture
+def running() -> Iterator[Running]:
+    with serving() as server:
+        yield server
+
+
+def ask(client: socket.socket, question: bytes) -> bytes:
+    client.sendall(question)
+    return client.recv(1000)
+
+
+def read_all(client: socket.socket) -> bytes:
+    data = b""
+    while chunk := client.recv(1 << 16):
+        data += chunk
+    return data
+
+
+def test_bytes_go_to_the_stub_and_back(running: Running) -> None:
+    with running.connect() as client:
+        assert ask(client, b"hello") == b"hello"
+        port = client.getsockname()[1]
+    assert running.lines[:2] == [
+        f"Listening on port {running.port}",
+        f"Remote debugging from host 127.0.0.1, port {port}",
+    ]
+
+
+def test_after_a_client_the_next_is_served_afresh(running: Running) -> None:
+    for number in range(3):
+        with running.connect() as client:
+            assert ask(client, b"hello") == b"hello"
+        wait_until(lambda number=number: running.stubs[number].closed, "the conversation ends")  # type: ignore[misc]
+    assert len(running.stubs) == 3
+    assert running.lines[2:4] == [
+        "Remote side has terminated connection.  GDBserver will reopen the connection.",
+        f"Listening on port {running.port}",
+    ]
+
+
+def test_a_second_client_is_told_why_not_and_the_first_is_not_disturbed(running: Running) -> None:
+    with running.connect() as first:
+        assert ask(first, b"hello") == b"hello"
+        first_port = first.getsockname()[1]
+        with running.connect() as second:
+            second.sendall(b"+$qSupported:multiprocess+#c6")
+            sentence = b"E.debugserver is busy with another client (127.0.0.1:%d); it serves one at a time" % first_port
+            assert read_all(second) == b"+$" + sentence + b"#%02x" % (sum(sentence) % 256)
+        assert ask(first, b"still here") == b"still here"
+    assert len(running.stubs) == 1
+
+
+def test_a_second_client_that_says_nothing_is_let_go(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_module, "_REFUSAL_DEADLINE", 0.05)
+    monkeypatch.setattr(server_module, "_LONGEST_SLEEP", 0.05)
+    with running.connect() as first, running.connect() as second:
+        assert ask(first, b"hello") == b"hello"
+        assert b"busy with another client" in read_all(second)
+
+
+@pytest.mark.parametrize("how", [socket.SHUT_WR, socket.SHUT_RDWR])
+def test_a_client_that_closes_or_half_closes_in_mid_packet_is_gone(running: Running, how: int) -> None:
+    with running.connect() as client:
+        assert ask(client, b"$m1000,") == b"$m1000,"
+        client.shutdown(how)
+        wait_until(lambda: running.stubs[0].closed, "the server notices")
+    with running.connect() as client:
+        assert ask(client, b"hello") == b"hello"
+
+
+def test_a_client_that_resets_while_much_is_sent_to_it_is_gone(running: Running) -> None:
+    with running.connect() as client:
+        client.sendall(b"talk")
+        assert client.recv(1)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    wait_until(lambda: running.stubs[0].closed, "the server notices")
+    with running.connect() as client:
+        assert ask(client, b"hello") == b"hello"
+
+
+def test_a_slow_client_gets_everything_and_is_heard_meanwhile(running: Running) -> None:
+    with running.connect() as client:
+        client.sendall(b"talk")
+        assert client.recv(1) == b"\0"
+        rest = 30_000_000 - 1
+        while rest:
+            rest -= len(client.recv(min(rest, 1 << 20)))
+        assert ask(client, b"hello") == b"hello"
+
+
+def test_when_the_stub_ends_the_connection_ends_after_its_last_words(running: Running) -> None:
+    with running.connect() as client:
+        client.sendall(b"end")
+        assert read_all(client) == b"end"
+
+
+def test_once_ends_with_the_first_client_and_frees_the_port_at_once() -> None:
+    with serving(once=True) as running:
+        with running.connect() as client:
+            assert ask(client, b"hello") == b"hello"
+            with pytest.raises(ConnectionRefusedError):
+                running.connect()
+        running.wait_end()
+        assert running.stubs[0].closed
+
+
+def test_without_a_process_the_server_ends_with_the_client(running: Running) -> None:
+    with running.connect() as client:
+        assert ask(client, b"hello") == b"hello"
+        running.target.remove_process(1)
+    running.wait_end()
+
+
+def test_an_extended_server_stays_without_a_process(running: Running) -> None:
+    running.settings.extended = True
+    running.target.remove_process(1)
+    with running.connect() as client:
+        assert ask(client, b"hello") == b"hello"
+    with running.connect() as client:
+        assert ask(client, b"hello again") == b"hello again"
+
+
+def test_monitor_exit_ends_the_server_after_the_reply(running: Running) -> None:
+    with running.connect() as client:
+        client.sendall(b"exit")
+        assert read_all(client) == b"exit"
+    running.wait_end()
+
+
+def test_a_client_is_heard_while_the_stub_works(running: Running) -> None:
+    with running.connect() as client:
+        assert ask(client, b"work") == b"work"
+        wait_until(lambda: running.stubs[0].work_left < 1_000_000_000, "it works")
+        assert ask(client, b"stop working") == b"stop working"
+        assert running.stubs[0].work_left == 0
+
+
+def test_the_stub_hears_of_the_targets_news(running: Running) -> None:
+    with running.connect() as client:
+        assert ask(client, b"hello") == b"hello"
+        assert running.stubs[0].events == 0
+        os.write(running.target.waker, b"x")
+        wait_until(lambda: running.stubs[0].events > 0, "the stub is told")
+        os.read(running.target.wakeup, 1)
+
+
+def test_a_target_that_cannot_wake_anybody_is_asked_while_it_runs(running: Running) -> None:
+    with running.connect() as client:
+        assert ask(client, b"run") == b"run"
+        wait_until(lambda: running.stubs[0].events > 10, "the stub is asked")
+        assert ask(client, b"hello") == b"hello"
+
+
+def test_news_while_nobody_is_there_do_not_keep_the_server_busy(running: Running) -> None:
+    with running.connect() as client:
+        assert ask(client, b"hello") == b"hello"
+    wait_until(lambda: running.stubs[0].closed, "the conversation ends")
+    os.write(running.target.waker, b"x")
+    before = cpu_seconds(running.thread)
+    running.thread.join(SECONDS_UNNOTICED)
+    assert cpu_seconds(running.thread) - before < SECONDS_UNNOTICED / 3
+
+
+def cpu_seconds(thread: threading.Thread) -> float:
+    with open(f"/proc/self/task/{thread.native_id}/stat", encoding="ascii") as file:
+        user, system = file.read().rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
+def test_nothing_leaks_from_session_to_session(running: Running) -> None:
+    def talk() -> None:
+        with running.connect() as first, running.connect() as second:
+            assert ask(first, b"hello") == b"hello"
+            assert b"busy" in ask(second, b"hello")
+        wait_until(lambda: running.stubs[-1].closed, "the conversation ends")
+
+    talk()
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(20):
+        talk()
+    wait_until(lambda: len(os.listdir("/proc/self/fd")) == before, "every descriptor is closed")
+
+
+def test_the_log_shows_what_goes_over_the_wire(running: Running, tmp_path: Path) -> None:
+    running.settings.debug_file = str(tmp_path / "log")
+    with running.connect() as client:
+        assert ask(client, b"unseen") == b"unseen"
+        running.settings.debug.add("remote")
+        assert ask(client, b"seen\x03") == b"seen\x03"
+        running.settings.debug_timestamps = True
+        assert ask(client, b"timed") == b"timed"
+    lines = (tmp_path / "log").read_text().splitlines()
+    assert lines[:2] == ['[remote] received "seen\x03"', '[remote] sent "seen\x03"']
+    stamp, _, text = lines[2].partition(" ")
+    assert float(stamp) > 0
+    assert text == '[remote] received "timed"'
