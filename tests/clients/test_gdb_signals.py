@@ -126,7 +126,8 @@ def test_killed_from_outside_while_stopped(gdb: Gdb, serve: Callable[..., Server
         out = conversation.run(f"target remote {server.address}", "break ready", "continue")
         expect(out, r"hit Breakpoint 1, ready")
         os.kill(server.debuggee, signal.SIGKILL)
-        wait_until(lambda: not is_stopped(server.debuggee), "the kernel ends the stop")
+        wait_until(lambda: is_gone(server.debuggee), "the kernel ends the process")
+        conversation.run("monitor help")  # the server has time to notice
         expect(conversation.run("continue"), r"Program terminated with signal SIGKILL|is not being run|exited")
 
 

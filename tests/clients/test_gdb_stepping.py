@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from tests.support.gdb import expect, printed
-from tests.support.programs import line_of
+from tests.support.programs import compile_program, line_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from tests.support.gdb import Gdb
+    from tests.support.server import Server
 
 
 def line(text: str) -> int:
@@ -232,3 +236,67 @@ def test_return_jump_and_set_var(debug: Callable[..., str]) -> None:
         "continue",
     )
     expect(out, r"\$1 = 40", r"\$2 = 40", r"\$3 = 500", r"exited with code 051")
+
+
+def test_software_watchpoint(debug: Callable[..., str]) -> None:
+    """GDB steps instruction by instruction until the value changes."""
+    out = debug(
+        "steps",
+        "set can-use-hw-watchpoints 0",
+        "break count",
+        "continue",
+        "watch counter",
+        "continue",
+        "continue",
+        "delete",
+        "continue",
+    )
+    expect(out, r"^Watchpoint 2: counter", r"^New value = 3$", r"^New value = 6$", r"exited with code 07")
+
+
+def test_record_and_reverse(debug: Callable[..., str]) -> None:
+    out = debug(
+        "steps",
+        "break count",
+        "continue",
+        "print $rip",
+        "record",
+        *["next"] * 4,
+        "print counter",
+        "reverse-next",
+        "reverse-continue",
+        "print $rip",
+        "record stop",
+        "delete",
+        "continue",
+    )
+    expect(out, r"= 6$", rf"^{line('counting')}\t", r"No more reverse-execution history|Breakpoint 1, count")
+    expect(out, r"Process record is stopped", r"exited with code 07")
+    start, end = re.findall(r"^\$\d+ = (\(void.*)$", out, re.MULTILINE)
+    assert start == end
+
+
+def test_old_packets(gdb: Gdb, serve: Callable[..., Server]) -> None:
+    """GDB falls back to `c`, `s`, `g`, `G`, `M` and `m` where it is told that the newer packets are not there."""
+    program = compile_program("steps")
+    packets = "verbose-resume", "set-register", "fetch-register", "binary-download", "binary-upload", "noack", "threads"
+    out = gdb(
+        *(f"set remote {packet}-packet off" for packet in packets),
+        f"target remote {serve(program).address}",
+        "break add",
+        "continue",
+        "set var a = 20",
+        "set var $rsi = 5",
+        "stepi",
+        "next",
+        "print sum",
+        "print factorial(4)",
+        "watch counter",
+        "continue",
+        "continue",
+        "info threads",
+        "delete",
+        "continue",
+        program=program,
+    )
+    expect(out, r"Breakpoint 1, add \(a=1, b=2\)", r"= 22$", r"= 24$", r"Breakpoint 1, add", r"New value = 3$", r"code")
