@@ -72,7 +72,8 @@ class WakingTarget(FakeTarget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.wakeup, self.waker = os.pipe()
+        self.news, self.waker = os.pipe()
+        self.wakeup = self.news
 
 
 class Running:
@@ -112,7 +113,7 @@ def serving(*, once: bool = False) -> Iterator[Running]:
     finally:
         running.server.stop()
         running.wait_end()
-        os.close(running.target.wakeup)
+        os.close(running.target.news)
         os.close(running.target.waker)
 
 
@@ -259,7 +260,7 @@ def test_the_stub_hears_of_the_targets_news(running: Running) -> None:
         assert running.stubs[0].events == 0
         os.write(running.target.waker, b"x")
         wait_until(lambda: running.stubs[0].events > 0, "the stub is told")
-        os.read(running.target.wakeup, 1)
+        os.read(running.target.news, 1)
 
 
 def test_a_target_that_cannot_wake_anybody_is_asked_while_it_runs(running: Running) -> None:

@@ -282,16 +282,20 @@ class Server:
             client.work()
         if client.stub.running:
             client.target_event()
-        if client.finished:
+        if client.finished or (self._reopen and self._nothing_left and not client.connection.pending):
             self._let_go(client)
         elif self._settings.exit_requested and not client.connection.pending:
             self._ended = True
 
+    @property
+    def _nothing_left(self) -> bool:
+        """Whether there is nothing to serve any more. (On a serial line, no client hangs up.)"""
+        return not self._settings.extended and not self._target.processes()
+
     def _let_go(self, client: Client) -> None:
         self._hang_up(client)
-        nothing_left = not self._settings.extended and not self._target.processes()
         stays = self._listener is not None or self._reopen is not None
-        if self._once or nothing_left or self._settings.exit_requested or not stays:
+        if self._once or self._nothing_left or self._settings.exit_requested or not stays:
             self._ended = True
             return
         self._settings.announce("Remote side has terminated connection.  GDBserver will reopen the connection.")
