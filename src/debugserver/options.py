@@ -34,7 +34,8 @@ DISABLEABLE = {
 }
 """Names that --disable-packet takes besides those of packets."""
 _DISABLED = {
-    "threads": ("vCont", "qC", "qfThreadInfo", "Tthread"),
+    "vCont": ("vCont", "vCont?"),
+    "threads": ("vCont", "vCont?", "qC", "qfThreadInfo", "Tthread"),
     # The packet T, which asks whether a thread lives, is not meant.
     "T": ("stop reply T",),
 }
@@ -255,6 +256,10 @@ def _parse_operands(line: CommandLine, operands: list[str]) -> None:
     if not operands:
         raise UsageError(usage())
     line.comm, *rest = operands
+    # gdbserver, too, takes --attach after COMM.
+    if rest[:1] == ["--attach"]:
+        line.attach = True
+        del rest[0]
     if line.attach:
         line.pid = _pid(rest)
     elif rest:

@@ -105,7 +105,7 @@ def test_quiet_wins_over_verbose(words: list[str], verbosity: int) -> None:
 
 def test_disable_packet_knows_gdbservers_groups() -> None:
     line = options.parse(["--disable-packet=threads,vConts", ":1", "p"])
-    assert line.settings.disabled_packets == {"vCont", "qC", "qfThreadInfo", "Tthread", "vConts"}
+    assert line.settings.disabled_packets == {"vCont", "vCont?", "qC", "qfThreadInfo", "Tthread", "vConts"}
 
 
 @pytest.mark.parametrize(

@@ -117,6 +117,7 @@ def architecture(xcr0: int, xsave_size: int) -> Architecture:
         name="i386:x86-64",
         osabi="GNU/Linux",
         features=arrange([_CORE, _SSE, _LINUX, _SEGMENT_BASES, *(feature for _, feature, _ in extensions)]),
+        assumed=[_CORE, _SSE, _LINUX, _SEGMENT_BASES],
         pointer_size=8,
         pc="rip",
         sp="rsp",

@@ -101,9 +101,11 @@ class Architecture:
         osabi: str = "",
         big_endian: bool = False,
         codec: RegisterCodec | None = None,
+        assumed: Sequence[Feature] | None = None,
     ) -> None:
         """`name` is GDB's architecture ("i386:x86-64"); `general` are the registers that stop replies carry;
-        `breakpoint` the software breakpoint instruction; `codec` is for targets with a system's register banks."""
+        `breakpoint` the software breakpoint instruction; `codec` is for targets with a system's register banks;
+        `assumed` are the first features, which a client that reads no descriptions takes for all (None: all)."""
         self.name = name
         self.osabi = osabi
         self.features = tuple(features)
@@ -117,6 +119,8 @@ class Architecture:
         self.sp = self.by_name[sp].number
         self.general = tuple(self.by_name[n].number for n in general)
         self.register_file_size = sum(r.size for r in self.registers)
+        self.assumed_size = sum(r.size for feature in assumed or features for r in feature.registers)
+        """The bytes of the register file that a client without descriptions knows."""
         self._check()
 
     def _check(self) -> None:

@@ -43,21 +43,15 @@ class BreakpointTable:
 
     def clear(self, memory: MemoryFile) -> None:
         """Take all out."""
-        self.restore(self._covered, memory)
+        for address, covered in self._covered.items():
+            self._restore(address, covered, memory)
         self._covered.clear()
 
-    def snapshot(self) -> dict[int, bytes]:
-        """Which are in now: address -> what lies under it."""
-        return dict(self._covered)
-
-    def restore(self, covered: dict[int, bytes], memory: MemoryFile) -> None:
-        """Take these out of a memory that is not necessarily ours (a forked child's copy)."""
-        for address, data in covered.items():
-            self._restore(address, data, memory)
-
-    def forget(self) -> None:
-        """The memory is gone: an exec."""
-        self._covered.clear()
+    def copy(self) -> BreakpointTable:
+        """The same breakpoints, for a copy of the memory."""
+        other = BreakpointTable(self.instruction)
+        other._covered = dict(self._covered)
+        return other
 
     def lift(self, address: int, memory: MemoryFile) -> None:
         """Take one out for a moment, for a thread that steps over it."""

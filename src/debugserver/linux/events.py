@@ -28,14 +28,12 @@ def handle_status(tracer: Tracer, tid: int, status: Status) -> None:
         _handle_exit(tracer, tid, status)
     elif thread is None:
         tracer.early[tid] = status
-        family.meet(tracer, tid)
     else:
         handle_stop(tracer, thread, status)
 
 
 def _handle_exit(tracer: Tracer, tid: int, status: Exited) -> None:
     tracer.early.pop(tid, None)
-    tracer.births.pop(tid, None)
     process = tracer.table.find_process(tid)
     thread = tracer.table.find_tid(tid)
     if process is not None:
@@ -52,7 +50,7 @@ def handle_stop(tracer: Tracer, thread: LinuxThread, status: Stopped) -> None:
     """A known thread stopped: find out why, then report it, keep it, or let it go on."""
     halting, thread.halting = thread.halting, False
     thread.stopped = True
-    thread.signal_stop = status.event == 0
+    thread.signal_stop = status.event == 0 and not status.is_system_call
     try:
         finished = _classify(tracer, thread, status, halting)
     except NoSuchThread:
@@ -71,23 +69,24 @@ def handle_stop(tracer: Tracer, thread: LinuxThread, status: Stopped) -> None:
 
 def _classify(tracer: Tracer, thread: LinuxThread, status: Stopped, halting: bool) -> bool:
     """Set `thread.event` if there is one. False: the stop was taken care of and the thread may be gone or running."""
+    if status.is_system_call:
+        return _classify_system_call(thread)
     if status.event == 0:
         return _classify_signal(tracer, thread, status.signal)
     if status.event == ptrace.EVENT_STOP:
-        return _classify_event_stop(thread, status, halting)
+        return _classify_event_stop(tracer, thread, status, halting)
     return family.handle_event(tracer, thread, status.event)
 
 
-def _classify_event_stop(thread: LinuxThread, status: Stopped, halting: bool) -> bool:
+def _classify_event_stop(tracer: Tracer, thread: LinuxThread, status: Stopped, halting: bool) -> bool:
     """An interrupt, a group-stop or its end, or the first stop of a new thread."""
     thread.group_stopped = status.is_group_stop
     if thread.exec_path:
-        thread.event = Stop(thread.id, signal.SIGTRAP, StopReason.EXEC, path=thread.exec_path)
-        thread.exec_path = ""
+        family.report_exec(tracer, thread)
     elif halting and ptrace.has_pending(thread.tid, signal.SIGTRAP):
         # The trap of a breakpoint or a step that is done already comes after this stop. Taken in now, it finds
         # its breakpoint still there, and the pc is put back before anybody looks at it.
-        ptrace.resume(thread.tid, step=False, signal_number=0)
+        ptrace.resume(thread.tid)
         thread.stopped = False
         thread.halting = True
         return False
@@ -105,6 +104,16 @@ def _classify_signal(tracer: Tracer, thread: LinuxThread, number: int) -> bool:
         thread.signal = number
     else:
         thread.event = Stop(thread.id, number, StopReason.SIGNAL)
+    return True
+
+
+def _classify_system_call(thread: LinuxThread) -> bool:
+    caught = thread.process.caught_system_calls
+    number = registers.read_system_call(thread)
+    if caught is not None and (not caught or number in caught):
+        entry = ptrace.enters_system_call(thread.tid)
+        reason = StopReason.SYSCALL_ENTRY if entry else StopReason.SYSCALL_RETURN
+        thread.event = Stop(thread.id, signal.SIGTRAP, reason, number=number)
     return True
 
 

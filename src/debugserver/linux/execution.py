@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from debugserver.errors import NoSuchThread
 from debugserver.linux import ptrace, registers
-from debugserver.target.capabilities import Execution
+from debugserver.target.capabilities import Execution, ProcessEvents, SystemCalls
 from debugserver.target.model import Action, ActionKind, Stop, StopReason
 
 if TYPE_CHECKING:
@@ -122,3 +122,25 @@ class LinuxExecution(Execution):
 
     def last_stop(self, thread: ThreadId) -> Stop:
         return self._tracer.table.thread(thread).last_stop
+
+
+class LinuxProcessEvents(ProcessEvents):
+    """Which births and transformations are reported."""
+
+    def __init__(self, tracer: Tracer) -> None:
+        self._tracer = tracer
+
+    def report_events(self, reasons: frozenset[StopReason]) -> None:
+        self._tracer.reported = reasons
+
+
+class LinuxSystemCalls(SystemCalls):
+    """Which system calls are reported."""
+
+    def __init__(self, tracer: Tracer) -> None:
+        self._tracer = tracer
+
+    def catch_system_calls(self, pid: int, numbers: frozenset[int] | None) -> None:
+        process = self._tracer.table.process(pid)
+        process.caught_system_calls = numbers
+        self._tracer.refresh(process)

@@ -6,26 +6,30 @@ inside, as a guest, until it leaves that memory; a guest steps over the breakpoi
 
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING
 
 from debugserver.errors import NoSuchProcess, NoSuchThread
 from debugserver.linux import events, ptrace, registers
+from debugserver.linux.breakpoints import BreakpointTable
 from debugserver.linux.memory import MemoryFile
 from debugserver.linux.threads import LinuxProcess
+from debugserver.linux.waits import Stopped
 from debugserver.linux.watchpoints import WatchpointTable
-from debugserver.target.model import Action, ActionKind
+from debugserver.target.model import Action, ActionKind, Stop, StopReason
 
 if TYPE_CHECKING:
     from debugserver.linux.threads import LinuxThread
     from debugserver.linux.tracer import Tracer
 
 OPTIONS = (
-    ptrace.OPTION_CLONE
+    ptrace.OPTION_SYSCALL_GOOD
+    | ptrace.OPTION_CLONE
     | ptrace.OPTION_FORK
     | ptrace.OPTION_VFORK
     | ptrace.OPTION_VFORK_DONE
     | ptrace.OPTION_EXEC
-)  # fmt: skip
+)
 
 
 def handle_event(tracer: Tracer, thread: LinuxThread, event: int) -> bool:
@@ -34,32 +38,22 @@ def handle_event(tracer: Tracer, thread: LinuxThread, event: int) -> bool:
         return _become(tracer, thread)
     if event == ptrace.EVENT_VFORK_DONE:
         thread.in_vfork = False
+        if StopReason.VFORK_DONE in tracer.reported and not thread.process.is_guest:
+            thread.event = Stop(thread.id, signal.SIGTRAP, StopReason.VFORK_DONE)
     elif event in (ptrace.EVENT_CLONE, ptrace.EVENT_FORK, ptrace.EVENT_VFORK):
-        _announce(tracer, thread, event)
+        _welcome(tracer, thread, event)
     return True
 
 
-def _announce(tracer: Tracer, parent: LinuxThread, event: int) -> None:
-    """A thread or a child was born; it may have stopped before we hear of its birth."""
+def _welcome(tracer: Tracer, parent: LinuxThread, event: int) -> None:
     tid = ptrace.event_message(parent.tid)
-    process = parent.process
-    if event == ptrace.EVENT_CLONE and tracer.procfs.thread_group(tid) in (process.pid, 0):
+    if event == ptrace.EVENT_CLONE and tracer.procfs.thread_group(tid) in (parent.process.pid, 0):
         _welcome_thread(tracer, parent, tid)
         return
-    parent.in_vfork = event == ptrace.EVENT_VFORK
-    shared = event == ptrace.EVENT_VFORK or ptrace.share_memory(process.pid, tid)
-    tracer.births[tid] = Birth(process, None if shared else process.breakpoints.snapshot())
-    meet(tracer, tid)
-
-
-class Birth:
-    """A child that was announced: of whom, and which breakpoints its copy of the memory has (None: it has no copy)."""
-
-    __slots__ = ("covered", "parent")
-
-    def __init__(self, parent: LinuxProcess, covered: dict[int, bytes] | None) -> None:
-        self.parent = parent
-        self.covered = covered
+    # The child stops before it runs anything; with its parent standing here, nothing can change in between.
+    status = tracer.early.pop(tid, None) or tracer.await_status(tid)
+    if isinstance(status, Stopped):
+        _welcome_child(tracer, parent, tid, is_vfork=event == ptrace.EVENT_VFORK)
 
 
 def _welcome_thread(tracer: Tracer, parent: LinuxThread, tid: int) -> None:
@@ -72,29 +66,42 @@ def _welcome_thread(tracer: Tracer, parent: LinuxThread, tid: int) -> None:
         events.handle_stop(tracer, thread, early)
 
 
-def meet(tracer: Tracer, tid: int) -> None:
-    """A child is dealt with when both its birth and its first stop are known."""
-    if tid not in tracer.births or tid not in tracer.early:
-        return
-    birth = tracer.births.pop(tid)
-    status = tracer.early.pop(tid)
-    if birth.covered is not None:
-        _release_child(birth, tid)
-        return
-    parent = birth.parent
-    guest = LinuxProcess(tid, parent.memory, parent.breakpoints, attached=False, guest_of=parent)
-    tracer.table.add_process(guest)
-    thread = tracer.table.add_thread(guest, tid)
-    thread.resumed = True
-    events.handle_stop(tracer, thread, status)
+def _welcome_child(tracer: Tracer, parent: LinuxThread, pid: int, *, is_vfork: bool) -> None:
+    """A child stands at its beginning: it is debugged, followed as a guest, or let go."""
+    process = parent.process
+    parent.in_vfork = is_vfork
+    shared = is_vfork or ptrace.share_memory(process.pid, pid)
+    reason = StopReason.VFORK if is_vfork else StopReason.FORK
+    if reason in tracer.reported and not process.is_guest:
+        child = _add_child(tracer, process, pid, shared=shared)
+        parent.event = Stop(parent.id, signal.SIGTRAP, reason, child=child.id)
+    elif shared:
+        child = _add_child(tracer, process, pid, shared=True, guest_of=process)
+        child.resumed = True
+        tracer.run_on(child)
+    else:
+        _release_child(process, pid)
 
 
-def _release_child(birth: Birth, tid: int) -> None:
+def _add_child(
+    tracer: Tracer, parent: LinuxProcess, pid: int, *, shared: bool, guest_of: LinuxProcess | None = None
+) -> LinuxThread:
+    memory = parent.memory if shared else MemoryFile(pid)
+    breakpoints = parent.breakpoints if shared else parent.breakpoints.copy()
+    child = LinuxProcess(pid, memory, breakpoints, attached=parent.attached, guest_of=guest_of)
+    child.architecture = parent.architecture
+    tracer.table.add_process(child)
+    thread = tracer.table.add_thread(child, pid)
+    thread.stopped = True
+    return thread
+
+
+def _release_child(parent: LinuxProcess, pid: int) -> None:
     try:
-        memory = MemoryFile(tid)
-        birth.parent.breakpoints.restore(birth.covered or {}, memory)
+        memory = MemoryFile(pid)
+        parent.breakpoints.copy().clear(memory)
         memory.close()
-        ptrace.detach(tid, 0)
+        ptrace.detach(pid, 0)
     except (NoSuchProcess, NoSuchThread):
         return
 
@@ -122,16 +129,28 @@ def _become(tracer: Tracer, thread: LinuxThread) -> bool:
         release_guest(tracer, thread)
         return False
     _keep_only(tracer, thread, former=ptrace.event_message(thread.tid))
-    process.memory.reopen(thread.tid)
-    process.breakpoints.forget()
+    if tracer.table.owns_memory(process):
+        process.memory.close()
+    process.memory = MemoryFile(thread.tid)
+    process.breakpoints = BreakpointTable(process.breakpoints.instruction)
     process.watchpoints = WatchpointTable()
     if process.execs_to_come > 1:
         process.execs_to_come -= 1
         return True
     process.architecture = registers.find_architecture(thread)
     thread.exec_path = tracer.procfs.exe(process.pid)
+    if process.caught_system_calls is not None:
+        report_exec(tracer, thread)
+        return True
     _leave_system_call(thread)
     return False
+
+
+def report_exec(tracer: Tracer, thread: LinuxThread) -> None:
+    """Make an event of it, if anybody wants to know; a launch does."""
+    if StopReason.EXEC in tracer.reported or thread.process.execs_to_come:
+        thread.event = Stop(thread.id, signal.SIGTRAP, StopReason.EXEC, path=thread.exec_path)
+    thread.exec_path = ""
 
 
 def _keep_only(tracer: Tracer, thread: LinuxThread, former: int) -> None:
@@ -154,6 +173,6 @@ def _leave_system_call(thread: LinuxThread) -> None:
     """The exec event comes in the middle of execve. A step from there would end at its exit, with no instruction run."""
     registers.flush(thread)
     ptrace.interrupt(thread.tid)
-    ptrace.resume(thread.tid, step=False, signal_number=0)
+    ptrace.resume(thread.tid)
     thread.stopped = False
     thread.halting = True

@@ -123,9 +123,9 @@ def command(settings: LaunchSettings) -> Command:
     words = (*settings.wrapper, settings.program)
     execs = 2 if settings.wrapper else 1
     if not settings.startup_with_shell:
-        return Command((*words, *settings.arguments), execs)
-    arguments = map(shlex.quote, settings.arguments) if settings.escape_arguments else settings.arguments
-    line = " ".join(["exec", *map(shlex.quote, words), *arguments])
+        arguments = settings.arguments if settings.escape_arguments else shlex.split(settings.argument_line())
+        return Command((*words, *arguments), execs)
+    line = " ".join(["exec", *map(shlex.quote, words), settings.argument_line()])
     return Command((os.environ.get("SHELL") or "/bin/sh", "-c", line), execs + 1)
 
 
@@ -168,7 +168,7 @@ def _become(settings: LaunchSettings, arguments: tuple[str, ...], streams: Strea
         signal.set_wakeup_fd(-1)
         _set_streams(streams)
         if settings.directory:
-            os.chdir(settings.directory)
+            os.chdir(os.path.expanduser(settings.directory))
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         # End of file: whoever was to release us is gone.
         if os.read(go, 1):

@@ -13,7 +13,7 @@ from debugserver.linux.breakpoints import BreakpointTable
 from debugserver.linux.memory import MemoryFile
 from debugserver.linux.threads import NOT_PASSED_ON, LinuxProcess
 from debugserver.target.capabilities import Attach, Detach, Kill, Launch
-from debugserver.target.model import Stop, StopReason
+from debugserver.target.model import Action, ActionKind, Stop, StopReason
 
 if TYPE_CHECKING:
     from debugserver.linux.launch import Spawned, Streams
@@ -140,16 +140,36 @@ class LinuxDetach(Detach):
 
 
 def detach_process(tracer: Tracer, process: LinuxProcess) -> None:
-    """Stop it, take every trace of us out of it, and let it run on."""
-    guests = [other for other in tracer.table.all() if other.guest_of is process]
+    """Stop it, take every trace of us out of it, and let it run on.
+
+    One that shares a debugged parent's memory cannot be free of breakpoints yet: it becomes a guest.
+    """
+    sharers = [other for other in tracer.table.all() if other is not process and other.memory is process.memory]
+    parents = [other for other in sharers if not other.is_guest]
+    tracer.hold([process, *sharers])
+    if parents and not process.is_guest:
+        _make_guest(process, parents[0])
+    else:
+        _free(tracer, process, [other for other in sharers if other.guest_of is process])
+    tracer.let_go()
+
+
+def _make_guest(process: LinuxProcess, parent: LinuxProcess) -> None:
+    process.guest_of = parent
+    for thread in process.threads.values():
+        thread.resumed = True
+        thread.event = None
+        thread.action = Action(ActionKind.CONTINUE)
+
+
+def _free(tracer: Tracer, process: LinuxProcess, guests: list[LinuxProcess]) -> None:
+    if not process.is_guest:
+        process.breakpoints.clear(process.memory)
     for guest in guests:
-        detach_process(tracer, guest)
-    tracer.hold([process])
-    process.breakpoints.clear(process.memory)
+        _free(tracer, guest, [])
     for thread in tuple(process.threads.values()):
         _detach_thread(thread)
     tracer.table.remove_process(process)
-    tracer.let_go()
 
 
 def _detach_thread(thread: LinuxThread) -> None:
@@ -174,9 +194,13 @@ class LinuxKill(Kill):
 
 def kill_process(tracer: Tracer, process: LinuxProcess) -> None:
     """End it, and hear no more of it."""
-    for guest in [other for other in tracer.table.all() if other.guest_of is process]:
+    guests = [other for other in tracer.table.all() if other.guest_of is process]
+    if guests:
+        tracer.hold([process, *guests])
         process.breakpoints.clear(process.memory)
-        detach_process(tracer, guest)
+        for guest in guests:
+            _free(tracer, guest, [])
+        tracer.let_go()
     ptrace.kill(process.pid)
     if not tracer.wait_until(lambda: tracer.table.find_process(process.pid) is not process):
         raise TargetError(f"process {process.pid} does not end; it may be stuck in the kernel (state D)")

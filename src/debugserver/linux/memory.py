@@ -1,6 +1,6 @@
 """The memory of a process through /proc/PID/mem, with our breakpoint instructions kept out of sight.
 
-The descriptor belongs to one address space: it is opened again after an exec. proc(5), "mem".
+The descriptor belongs to one address space: an exec makes another one. proc(5), "mem".
 """
 
 from __future__ import annotations
@@ -24,14 +24,9 @@ class MemoryFile:
     """An address space."""
 
     def __init__(self, tid: int) -> None:
+        """Of the thread as it is now. NoSuchProcess."""
         self._tid = tid
         self._descriptor = -1
-        self.reopen(tid)
-
-    def reopen(self, tid: int) -> None:
-        """Take the address space that the thread has now. NoSuchProcess."""
-        self.close()
-        self._tid = tid
         try:
             self._descriptor = os.open(f"/proc/{tid}/mem", os.O_RDWR | os.O_CLOEXEC)
         except OSError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from debugserver.errors import MalformedPacket, TargetError
-from debugserver.linux import ptrace
+from debugserver.linux import ptrace, registers
 from debugserver.target.capabilities import Auxv, ExecFile, SignalInfo, ThreadNames
 
 if TYPE_CHECKING:
@@ -15,13 +15,21 @@ if TYPE_CHECKING:
 
 
 class LinuxThreadNames(ThreadNames):
-    """Names and cores from /proc."""
+    """Names and cores from /proc; pthread_t is the thread pointer in every C library of Linux."""
 
-    def __init__(self, procfs: Procfs) -> None:
+    def __init__(self, procfs: Procfs, table: ProcessTable) -> None:
         self._procfs = procfs
+        self._table = table
 
     def thread_name(self, thread: ThreadId) -> str:
         return self._procfs.comm(thread.pid, thread.tid)
+
+    def thread_handle(self, thread: ThreadId) -> bytes:
+        try:
+            pointer = registers.read_thread_pointer(self._table.stopped_thread(thread))
+        except TargetError:
+            return b""
+        return pointer if any(pointer) else b""
 
     def thread_core(self, thread: ThreadId) -> int | None:
         try:

@@ -16,6 +16,7 @@ libc = ctypes.CDLL(None, use_errno=True)
 
 _CONT = 7
 _SINGLESTEP = 9
+_SYSCALL = 24
 _GETREGS = 12
 _SETREGS = 13
 _DETACH = 17
@@ -32,7 +33,9 @@ _SEIZE = 0x4206
 _INTERRUPT = 0x4207
 _LISTEN = 0x4208
 _PEEKSIGINFO = 0x4209
+_GET_SYSCALL_INFO = 0x420E
 
+OPTION_SYSCALL_GOOD = 1 << 0
 OPTION_FORK = 1 << 1
 OPTION_VFORK = 1 << 2
 OPTION_CLONE = 1 << 3
@@ -51,6 +54,8 @@ _MACHINE = os.uname().machine
 _TGKILL = {"x86_64": 234, "aarch64": 131}.get(_MACHINE, -1)
 _KCMP = {"x86_64": 312, "aarch64": 272}.get(_MACHINE, -1)
 _KCMP_VM = 1
+
+_SYSCALL_INFO_ENTRY = 1
 
 SIGINFO_SIZE = 128
 GENERAL_REGISTERS_SIZE = 27 * 8
@@ -104,9 +109,26 @@ def listen(tid: int) -> None:
     _call(_LISTEN, tid, 0, 0)
 
 
-def resume(tid: int, step: bool, signal_number: int) -> None:
-    """PTRACE_CONT or PTRACE_SINGLESTEP, delivering a signal unless it is 0."""
-    _call(_SINGLESTEP if step else _CONT, tid, 0, signal_number)
+def resume(tid: int, signal_number: int = 0) -> None:
+    """PTRACE_CONT, delivering a signal unless it is 0."""
+    _call(_CONT, tid, 0, signal_number)
+
+
+def step(tid: int, signal_number: int = 0) -> None:
+    """PTRACE_SINGLESTEP, delivering a signal unless it is 0."""
+    _call(_SINGLESTEP, tid, 0, signal_number)
+
+
+def resume_to_system_call(tid: int, signal_number: int = 0) -> None:
+    """PTRACE_SYSCALL: as `resume`, up to the next entry of or return from a system call."""
+    _call(_SYSCALL, tid, 0, signal_number)
+
+
+def enters_system_call(tid: int) -> bool:
+    """PTRACE_GET_SYSCALL_INFO: whether a thread in a syscall-stop is on its way in."""
+    data = bytearray(88)
+    _call(_GET_SYSCALL_INFO, tid, len(data), _address(data))
+    return data[0] == _SYSCALL_INFO_ENTRY
 
 
 def detach(tid: int, signal_number: int) -> None:

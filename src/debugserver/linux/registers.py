@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from debugserver.target.model import ThreadId
 
 _PC = slice(amd64.RIP_OFFSET, amd64.RIP_OFFSET + 8)
+_THREAD_POINTER = slice(amd64.FS_BASE_OFFSET, amd64.FS_BASE_OFFSET + 8)
 _SYSTEM_CALL = slice(amd64.ORIG_RAX_OFFSET, amd64.ORIG_RAX_OFFSET + 8)
 _NO_SYSTEM_CALL = b"\xff" * 8
 
@@ -50,6 +51,16 @@ def flush(thread: LinuxThread) -> None:
 def read_pc(thread: LinuxThread) -> int:
     """The program counter."""
     return int.from_bytes(bank(thread, NT_PRSTATUS)[_PC], "little")
+
+
+def read_system_call(thread: LinuxThread) -> int:
+    """The number of the system call that the thread is in; negative: none."""
+    return int.from_bytes(bank(thread, NT_PRSTATUS)[_SYSTEM_CALL], "little", signed=True)
+
+
+def read_thread_pointer(thread: LinuxThread) -> bytes:
+    """fs_base, as it lies in memory."""
+    return bytes(bank(thread, NT_PRSTATUS)[_THREAD_POINTER])
 
 
 def write_pc(thread: LinuxThread, value: int) -> None:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import signal
-import time
 from typing import TYPE_CHECKING
 
-from debugserver.linux import events, ptrace, registers, waits
+from debugserver.linux import events, ptrace, registers
 from debugserver.linux.waits import Stopped
 
 if TYPE_CHECKING:
@@ -14,8 +13,7 @@ if TYPE_CHECKING:
     from debugserver.linux.tracer import Tracer
 
 _PATIENCE = 0.02
-"""Seconds after which a thread that is still stepping is looked at: it may have entered a system call that waits."""
-_DEADLINE = 5.0
+"""Seconds after which a thread that is still stepping is looked at."""
 
 
 def step_over(tracer: Tracer, thread: LinuxThread, address: int) -> None:
@@ -35,21 +33,15 @@ def step_over(tracer: Tracer, thread: LinuxThread, address: int) -> None:
 
 def _step(tracer: Tracer, thread: LinuxThread) -> None:
     registers.flush(thread)
-    ptrace.resume(thread.tid, step=True, signal_number=thread.signal)
+    ptrace.step(thread.tid, thread.signal)
     thread.signal = 0
     thread.stopped = False
-    deadline = time.monotonic() + _DEADLINE
-    while (found := waits.poll(thread.tid)) is None:
-        # A system call that takes its time: the instruction itself has been run.
-        if not tracer.wait(_PATIENCE) and tracer.procfs.in_system_call(thread.process.pid, thread.tid):
-            return
-        tracer.drain_wakeup()
-        if time.monotonic() > deadline:
-            return
-    tid, status = found
-    if isinstance(status, Stopped) and (status.signal, status.event) == (signal.SIGTRAP, 0):
+    status = tracer.await_status(thread.tid, _PATIENCE)
+    # Nothing yet, and asleep: the instruction was a system call that takes its time. It has been run.
+    while status is None and not tracer.procfs.in_system_call(thread.process.pid, thread.tid):
+        status = tracer.await_status(thread.tid, _PATIENCE)
+    if status == Stopped(signal.SIGTRAP, 0):
         thread.stopped = True
         thread.signal_stop = True
-    else:
-        events.handle_status(tracer, tid, status)
-    tracer.wake()
+    elif status is not None:
+        events.handle_status(tracer, thread.tid, status)

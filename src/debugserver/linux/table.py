@@ -57,6 +57,10 @@ class ProcessTable:
         """The traced thread with this id, of whatever process."""
         return self._by_tid.get(tid)
 
+    def owns_memory(self, process: LinuxProcess) -> bool:
+        """Whether no other process shares its memory (vfork)."""
+        return all(other is process or other.memory is not process.memory for other in self._processes.values())
+
     def add_process(self, process: LinuxProcess) -> None:
         """Enter a process that has no threads yet."""
         self._processes[process.pid] = process
@@ -78,6 +82,6 @@ class ProcessTable:
         for thread in tuple(process.threads.values()):
             self.remove_thread(thread)
         self._processes.pop(process.pid, None)
-        if not process.is_guest:
+        if self.owns_memory(process):
             process.memory.close()
         process.at_end()

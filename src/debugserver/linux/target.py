@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from debugserver.errors import TargetError
 from debugserver.linux.breakpoints import LinuxBreakpoints
-from debugserver.linux.execution import LinuxExecution
+from debugserver.linux.execution import LinuxExecution, LinuxProcessEvents, LinuxSystemCalls
 from debugserver.linux.lifecycle import (
     LinuxAttach,
     LinuxDetach,
@@ -63,11 +63,13 @@ class LinuxTarget(Target):
             abilities.LibraryList: libraries,
             abilities.Memory: memory,
             abilities.OperatingSystem: LinuxTables(procfs),
+            abilities.ProcessEvents: LinuxProcessEvents(tracer),
             abilities.Registers: registers,
             abilities.SignalInfo: LinuxSignalInfo(tracer.table),
             abilities.SoftwareBreakpoints: LinuxBreakpoints(tracer.table),
+            abilities.SystemCalls: LinuxSystemCalls(tracer),
             abilities.ThreadLocalStorage: LinuxThreadLocalStorage(self, memory, registers, auxv, libraries),
-            abilities.ThreadNames: LinuxThreadNames(procfs),
+            abilities.ThreadNames: LinuxThreadNames(procfs, tracer.table),
             abilities.Watchpoints: LinuxWatchpoints(tracer),
         }
 

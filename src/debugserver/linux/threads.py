@@ -97,6 +97,7 @@ class LinuxProcess:
         "at_end",
         "attached",
         "breakpoints",
+        "caught_system_calls",
         "execs_to_come",
         "guest_of",
         "memory",
@@ -122,6 +123,8 @@ class LinuxProcess:
         self.breakpoints = breakpoints
         self.watchpoints = WatchpointTable()
         self.threads: dict[int, LinuxThread] = {}
+        self.caught_system_calls: frozenset[int] | None = None
+        """Those that are reported; empty: all; None: none."""
         self.execs_to_come = 0
         """A program being started: the shell's and the wrapper's execs come before its own."""
         self.architecture: Architecture | None = None

@@ -22,13 +22,16 @@ from debugserver.target.model import ProcessExit, ThreadExit
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from debugserver.linux.family import Birth
     from debugserver.linux.procfs import Procfs
     from debugserver.linux.threads import LinuxProcess, LinuxThread
-    from debugserver.linux.waits import Stopped
+    from debugserver.linux.waits import Status, Stopped
+    from debugserver.target.model import StopReason
 
 _STOP_DEADLINE = 5.0
 """Seconds. A thread that does not stop by then sleeps uninterruptibly in the kernel."""
+
+_LOOK_AGAIN = 0.02
+"""Seconds between looks for a status of one thread: its wake-up may have been taken by somebody else's."""
 
 
 class Tracer:
@@ -42,8 +45,8 @@ class Tracer:
         self.exits: deque[ProcessExit | ThreadExit] = deque()
         self.early: dict[int, Stopped] = {}
         """First stops of threads and children whose birth was not reported yet."""
-        self.births: dict[int, Birth] = {}
-        """Children that were announced and have not stopped yet."""
+        self.reported: frozenset[StopReason] = frozenset()
+        """Which births and transformations clients are told of."""
         self._holds = 0
         """While it is not 0, what stops stays stopped."""
         self.wakeup, self._wakeup_writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
@@ -69,8 +72,12 @@ class Tracer:
             watchpoints.flush(thread)
             if thread.group_stopped and not thread.signal and not thread.stepping:
                 ptrace.listen(thread.tid)
+            elif thread.stepping:
+                ptrace.step(thread.tid, thread.signal)
+            elif thread.process.caught_system_calls is not None:
+                ptrace.resume_to_system_call(thread.tid, thread.signal)
             else:
-                ptrace.resume(thread.tid, thread.stepping, thread.signal)
+                ptrace.resume(thread.tid, thread.signal)
         except NoSuchThread:
             thread.banks.clear()
             thread.dirty_banks.clear()
@@ -147,6 +154,19 @@ class Tracer:
             if remaining <= 0:
                 return False
             self.wait(remaining)
+
+    def await_status(self, tid: int, seconds: float = _STOP_DEADLINE) -> Status | None:
+        """The next status of one thread, leaving all others for later; None if there is none in time."""
+        deadline = time.monotonic() + seconds
+        while (found := waits.poll(tid)) is None:
+            if time.monotonic() > deadline:
+                return None
+            self.drain_wakeup()
+            if (found := waits.poll(tid)) is not None:
+                break
+            self.wait(min(_LOOK_AGAIN, seconds))
+        self.wake()
+        return found[1]
 
     def hold(self, processes: Iterable[LinuxProcess]) -> None:
         """Stop every thread of these processes, quietly, before returning; each hold needs a `let_go`."""

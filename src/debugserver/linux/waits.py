@@ -27,6 +27,11 @@ class Stopped(NamedTuple):
     event: int
 
     @property
+    def is_system_call(self) -> bool:
+        """Entry of or return from a system call (PTRACE_O_TRACESYSGOOD)."""
+        return self.signal == signal.SIGTRAP | 0x80
+
+    @property
     def is_group_stop(self) -> bool:
         """Job control stopped the process."""
         return self.event == ptrace.EVENT_STOP and self.signal != signal.SIGTRAP

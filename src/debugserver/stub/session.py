@@ -36,6 +36,8 @@ class Session:
         self.error_strings = False
         """Errors carry LLDB's form of a sentence (QEnableErrorStrings)."""
         self.non_stop = False
+        self.reads_descriptions = True
+        """Whether the client takes the target description; one that does not assumes fewer registers."""
         self.general_thread: ThreadId | None = None
         """Chosen by Hg: registers and memory."""
         self.continue_thread: ThreadId | None = None
@@ -67,16 +69,39 @@ class Session:
             self.launch_settings = launcher.launch_settings()
         return self.launch_settings
 
+    def forget_process(self, pid: int) -> None:
+        """The process is gone: its threads are chosen no more."""
+        if self.general_thread and self.general_thread.pid == pid:
+            self.general_thread = None
+        if self.continue_thread and self.continue_thread.pid == pid:
+            self.continue_thread = None
+
     def any_thread(self, pid: int | None = None) -> ThreadId:
-        """Some live thread, of this process or of the first one."""
+        """Some live thread, of this process or of any; the current one if it will do."""
+        current = self.general_thread
+        if current and pid in (None, current.pid) and self._is_alive(current):
+            return current
         for process in self.target.processes() if pid is None else (pid,):
             for thread in self.target.threads(process):
                 return thread
         raise NoSuchProcess("no process is being debugged")
 
+    def _is_alive(self, thread: ThreadId) -> bool:
+        return thread.pid in self.target.processes() and thread in self.target.threads(thread.pid)
+
     def process(self) -> int:
         """The pid of the process that memory is read of."""
         return self.thread().pid
+
+    def register_file_size(self, architecture: Architecture) -> int:
+        """How much of the register file this client knows."""
+        return architecture.register_file_size if self.reads_descriptions else architecture.assumed_size
+
+    def any_architecture(self) -> Architecture:
+        """That of the chosen thread's process, or if it is gone of the first one."""
+        processes = self.target.processes()
+        chosen = self.general_thread.pid if self.general_thread else 0
+        return self.target.architecture(chosen if chosen in processes else processes[0])
 
     def architecture(self) -> Architecture:
         """What the chosen thread's registers are."""

@@ -34,6 +34,9 @@ _WATCHPOINT_REASONS = {
     StopReason.ACCESS_WATCHPOINT: b"awatch",
 }
 
+_BIRTH_REASONS = {StopReason.FORK: b"fork", StopReason.VFORK: b"vfork"}
+_SYSTEM_CALL_REASONS = {StopReason.SYSCALL_ENTRY: b"syscall_entry", StopReason.SYSCALL_RETURN: b"syscall_return"}
+
 
 class Stops:
     """What of the target's events this client has been told."""
@@ -72,6 +75,8 @@ class Stops:
         """Resume these threads: the reply of the packet that asked for it."""
         if self._execution is None:
             raise TargetError("this target cannot run")
+        if not self._session.target.processes() and not self._unreported:
+            raise NoSuchProcess("no process is being debugged")
         if self._session.non_stop:
             self._execution.resume(actions)
             self._reply(b"OK")
@@ -81,18 +86,24 @@ class Stops:
             raise NotStopped("the target is running", errno.EBUSY)
         self._execution.resume(actions)
         self._awaited = True
+        if self._interrupted:
+            self._interrupt(self._execution)
         self.poll()
         return Outcome.DEFERRED
 
     def interrupt(self) -> None:
-        """The client pressed ^C: some running thread stops as if by SIGINT."""
-        if self._execution is None or self._interrupted:
-            return
-        running = [thread for thread in self._threads() if self._execution.running(thread)]
-        if running:
+        """The client pressed ^C: some running thread stops as if by SIGINT.
+
+        It may have been sent while the last stop reply was on its way: then the next resume is interrupted.
+        """
+        if self._execution is not None:
             self._interrupted = True
-            self._execution.halt(running[:1])
+            self._interrupt(self._execution)
             self.poll()
+
+    def _interrupt(self, execution: Execution) -> None:
+        running = [thread for thread in self._threads() if execution.running(thread)]
+        execution.halt(running[:1])
 
     def halt(self, threads: list[ThreadId]) -> None:
         """Stop these threads; non-stop reports each."""
@@ -118,15 +129,16 @@ class Stops:
             event = self._unreported.popleft() if self._unreported else execution.next_event()
             if event is None:
                 if not self._something_runs():
-                    self._finish(execution, self._nothing_resumed())
+                    self._finish(self._nothing_resumed())
                 return
             if not isinstance(event, ThreadExit):
+                event = self._mark_interrupt(event)
                 execution.halt_all()
-                self._finish(execution, self.encode(event))
+                self._note(event)
+                self._finish(self.encode(event))
 
-    def _finish(self, execution: Execution, reply: bytes) -> None:
+    def _finish(self, reply: bytes) -> None:
         self._awaited = False
-        self._interrupted = False
         self._reply(reply)
 
     def _nothing_resumed(self) -> bytes:
@@ -145,7 +157,7 @@ class Stops:
         return self.encode(self._execution.last_stop(thread))
 
     def report_new(self, thread: ThreadId) -> bytes | Outcome:
-        """The reply of vRun and vAttach: all-stop the new thread's stop; non-stop OK, and the stops follow."""
+        """The reply of vAttach: all-stop the new thread's stop; non-stop OK, and the stops follow."""
         if not self._session.non_stop:
             return self.current()
         self._reply(b"OK")
@@ -191,6 +203,8 @@ class Stops:
     def _queue_notification(self, event: Event) -> None:
         if isinstance(event, ThreadExit):
             return
+        event = self._mark_interrupt(event)
+        self._note(event)
         self._unreported.append(event)
         if len(self._unreported) == 1:
             self._notify(b"Stop:" + self.encode(event))
@@ -202,18 +216,20 @@ class Stops:
     def encode(self, event: Event) -> bytes:
         """The stop reply for an event, with all that this client understands."""
         if isinstance(event, ProcessExit):
-            self._announce_exit(event)
             pid = event.pid if self._session.multiprocess else None
             return stop_reply.encode_exit(event.status, signals.to_gdb(event.signal), pid)
         if isinstance(event, ThreadExit):
             return b"w%02x;" % (event.status & 0xFF) + self._session.encode_thread(event.thread)
-        self._session.general_thread = event.thread
-        return stop_reply.encode_stop(self._signal(event), self._pairs(event))
+        return stop_reply.encode_stop(signals.to_gdb(event.signal), self._pairs(event))
 
-    def _signal(self, stop: Stop) -> int:
-        if stop.reason is StopReason.HALTED:
-            return signals.to_gdb(signal.SIGINT) if self._interrupted else 0
-        return signals.to_gdb(stop.signal)
+    def _mark_interrupt(self, event: Event) -> Event:
+        """What ^C stopped stops with SIGINT; a step that ends at the same time must not swallow it."""
+        if not self._interrupted or not isinstance(event, Stop):
+            return event
+        if event.reason not in (StopReason.HALTED, StopReason.STEP):
+            return event
+        self._interrupted = False
+        return event._replace(signal=signal.SIGINT, reason=StopReason.SIGNAL)
 
     def _pairs(self, stop: Stop) -> Iterator[tuple[bytes, bytes]]:
         session = self._session
@@ -222,8 +238,14 @@ class Stops:
             yield breakpoint_reason, b""
         elif stop.reason in _WATCHPOINT_REASONS:
             yield _WATCHPOINT_REASONS[stop.reason], b"%x" % stop.address
-        elif stop.reason is StopReason.EXEC and session.offers("exec-events"):
+        elif stop.reason is StopReason.EXEC:
             yield b"exec", fields.hex_text(stop.path)
+        elif stop.reason in _BIRTH_REASONS and stop.child is not None:
+            yield _BIRTH_REASONS[stop.reason], session.encode_thread(stop.child)
+        elif stop.reason is StopReason.VFORK_DONE:
+            yield b"vforkdone", b""
+        elif stop.reason in _SYSTEM_CALL_REASONS:
+            yield _SYSTEM_CALL_REASONS[stop.reason], b"%x" % stop.number
         yield from self._expedited(stop.thread)
         if "Tthread" not in session.settings.disabled_packets:
             yield b"thread", session.encode_thread(stop.thread)
@@ -241,6 +263,14 @@ class Stops:
             return
         for number, value in zip(numbers, values, strict=True):
             yield b"%02x" % number, value.hex().encode()
+
+    def _note(self, event: Event) -> None:
+        """What an event changes here: the thread that stopped is the current one, the end of a process is said aloud."""
+        if isinstance(event, ProcessExit):
+            self._announce_exit(event)
+            self._session.forget_process(event.pid)
+        elif not self._session.non_stop:
+            self._session.general_thread = event.thread
 
     def _announce_exit(self, event: ProcessExit) -> None:
         announce = self._session.settings.announce

@@ -21,7 +21,9 @@ from debugserver.stub.stops import Stops
 from debugserver.target.capabilities import (
     Execution,
     HostFiles,
+    ProcessEvents,
     SoftwareBreakpoints,
+    SystemCalls,
     Watchpoints,
 )
 
@@ -111,6 +113,11 @@ class Stub:
             breakpoints.clear_breakpoints()
         if watchpoints := self._target.capability(Watchpoints):
             watchpoints.clear_watchpoints()
+        if events := self._target.capability(ProcessEvents):
+            events.report_events(frozenset())
+        if calls := self._target.capability(SystemCalls):
+            for pid in self._target.processes():
+                calls.catch_system_calls(pid, None)
         if files := self._target.capability(HostFiles):
             files.close_all()
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         LaunchSettings,
         Libraries,
         Stop,
+        StopReason,
         ThreadId,
         WatchKind,
     )
@@ -99,6 +100,22 @@ class Execution(ABC):
         """Why a stopped thread stands where it stands; HALTED when nothing but a halt stopped it."""
 
 
+class ProcessEvents(ABC):
+    """Births and transformations of processes as stops of their own. Without it children run free, and an exec goes on."""
+
+    @abstractmethod
+    def report_events(self, reasons: frozenset[StopReason]) -> None:
+        """Report exactly these from now on, of FORK, VFORK, VFORK_DONE and EXEC. A child reported is stopped, and debugged."""
+
+
+class SystemCalls(ABC):
+    """System calls as stops of their own, at entry and return."""
+
+    @abstractmethod
+    def catch_system_calls(self, pid: int, numbers: frozenset[int] | None) -> None:
+        """Report these of the process; the empty set: all; None: none."""
+
+
 class SoftwareBreakpoints(ABC):
     """Breakpoint instructions in memory."""
 
@@ -177,6 +194,10 @@ class ThreadNames(ABC):
     @abstractmethod
     def thread_name(self, thread: ThreadId) -> str:
         """Its name."""
+
+    def thread_handle(self, thread: ThreadId) -> bytes:
+        """What the thread library calls it (pthread_t), in the target's byte order; empty if it is not known."""
+        return b""
 
     @abstractmethod
     def thread_core(self, thread: ThreadId) -> int | None:

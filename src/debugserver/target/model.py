@@ -5,6 +5,7 @@ Signal numbers are the host's own; addresses and sizes are in bytes.
 
 from __future__ import annotations
 
+import shlex
 from enum import Enum
 from typing import NamedTuple
 
@@ -46,16 +47,24 @@ class StopReason(Enum):
     HALTED = "halted"
     """The stub asked for it."""
     EXEC = "exec"
+    FORK = "fork"
+    VFORK = "vfork"
+    VFORK_DONE = "vfork done"
+    SYSCALL_ENTRY = "system call entry"
+    SYSCALL_RETURN = "system call return"
 
 
 class Stop(NamedTuple):
-    """A thread stopped. `address` is the watched data address of a watchpoint; `path` the new program of an exec."""
+    """A thread stopped. `address` is that of a breakpoint, or the watched data's; `path` the new program of an exec;
+    `child` the new process of a fork; `number` that of a system call."""
 
     thread: ThreadId
     signal: int
     reason: StopReason
     address: int = 0
     path: str = ""
+    child: ThreadId | None = None
+    number: int = 0
 
 
 class ThreadExit(NamedTuple):
@@ -145,6 +154,11 @@ class LaunchSettings:
         self.startup_with_shell = True
         self.escape_arguments = True
         """Whether the shell is kept from expanding wildcards and variables in the arguments."""
+
+    def argument_line(self) -> str:
+        """The arguments as a shell would be given them."""
+        arguments = map(shlex.quote, self.arguments) if self.escape_arguments else self.arguments
+        return " ".join(arguments)
 
     def copy(self) -> LaunchSettings:
         """An independent copy."""

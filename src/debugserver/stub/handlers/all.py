@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from debugserver.stub.handlers import (
     breakpoints,
+    events,
     host_io,
     launch,
     memory,
@@ -18,6 +19,7 @@ from debugserver.stub.handlers import (
 
 __all__ = [
     "breakpoints",
+    "events",
     "host_io",
     "launch",
     "memory",

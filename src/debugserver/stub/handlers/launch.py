@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from debugserver.target.model import LaunchSettings, ThreadId
 
 
-@packet("vRun", needs=Launch, explains=True)
+@packet("vRun", needs=Launch, explains=True, feature="single-inf-arg+")
 def run(session: Session, launcher: Launch, args: bytes) -> Reply:
     """Start a program; without a name, the one of the command line or of the last run."""
     program, *arguments = (fields.text(part) for part in args.split(b";"))
@@ -24,6 +24,7 @@ def run(session: Session, launcher: Launch, args: bytes) -> Reply:
     settings = session.settings_for_launch(launcher)
     settings.program = program or settings.program
     settings.arguments = tuple(arguments)
+    settings.escape_arguments = not session.offers("single-inf-arg")
     return _start(session, launcher, settings)
 
 
@@ -32,13 +33,13 @@ def _start(session: Session, launcher: Launch, settings: LaunchSettings) -> Repl
         raise TargetError("no program to run: name one (set remote exec-file)", errno.ENOENT)
     thread = launcher.launch(settings)
     session.settings.announce(f"Process {settings.program} created; pid = {thread.pid}")
-    return _report_new(session, thread)
+    _choose(session, thread)
+    return session.stops.current()
 
 
-def _report_new(session: Session, thread: ThreadId) -> Reply:
+def _choose(session: Session, thread: ThreadId) -> None:
     session.general_thread = thread
     session.continue_thread = None
-    return session.stops.report_new(thread)
 
 
 def _allow_one_more(session: Session) -> None:
@@ -53,7 +54,8 @@ def attach(session: Session, attacher: Attach, args: bytes) -> Reply:
     _allow_one_more(session)
     thread = attacher.attach(pid)
     session.settings.announce(f"Attached; pid = {pid}")
-    return _report_new(session, thread)
+    _choose(session, thread)
+    return session.stops.report_new(thread)
 
 
 @packet("D", needs=Detach, no_process=errno.EPERM)
@@ -72,10 +74,7 @@ def detach(session: Session, detacher: Detach, args: bytes) -> Reply:
 
 def _forget(session: Session, pid: int) -> None:
     session.stops.forget(pid)
-    if session.general_thread and session.general_thread.pid == pid:
-        session.general_thread = None
-    if session.continue_thread and session.continue_thread.pid == pid:
-        session.continue_thread = None
+    session.forget_process(pid)
 
 
 @packet("vKill", needs=Kill, no_process=errno.EPERM)
@@ -116,6 +115,15 @@ def restart(session: Session, launcher: Launch, args: bytes) -> Reply:
     if settings.program:
         _start(session, launcher, settings)
     return Outcome.SILENT
+
+
+@packet("qExecAndArgs", needs=Launch)
+def exec_and_arguments(session: Session, launcher: Launch, args: bytes) -> Reply:
+    """Tell the program that would be started, and its arguments as one line for the shell."""
+    settings = session.settings_for_launch(launcher)
+    if not settings.program:
+        return b"U"
+    return b"S;%b;%b;" % (fields.hex_text(settings.program), fields.hex_text(settings.argument_line()))
 
 
 @packet("QDisableRandomization", needs=Launch, feature="QDisableRandomization+")

@@ -22,7 +22,7 @@ _LONGEST_READ = PACKET_SIZE // 2
 @packet("m", needs=Memory, no_process=errno.ENOENT)
 def read_memory(session: Session, memory: Memory, args: bytes) -> Reply:
     """Read memory as hex: what is readable from the address on."""
-    address, length = _range(args)
+    address, length = _range_to_read(args)
     if not length:
         return b""
     return memory.read_memory(session.process(), address, min(length, _LONGEST_READ)).hex().encode()
@@ -31,7 +31,7 @@ def read_memory(session: Session, memory: Memory, args: bytes) -> Reply:
 @packet("x", needs=Memory, no_process=errno.ENOENT, feature="binary-upload+", dialects=frozenset({Dialect.GDB}))
 def read_memory_binary(session: Session, memory: Memory, args: bytes) -> Reply:
     """Read memory as escaped bytes after a `b`: what is readable from the address on."""
-    address, length = _range(args)
+    address, length = _range_to_read(args)
     if not length:
         return b"b"
     return b"b" + framing.escape(memory.read_memory(session.process(), address, min(length, _LONGEST_READ)))
@@ -41,7 +41,7 @@ def read_memory_binary(session: Session, memory: Memory, args: bytes) -> Reply:
 def write_memory(session: Session, memory: Memory, args: bytes) -> Reply:
     """Write memory given as hex."""
     header, separator, payload = args.partition(b":")
-    address, length = _range(header)
+    address, length = fields.address_and_length(header)
     if not separator or len(payload) != 2 * length:
         raise MalformedPacket("the payload has another length than it says")
     return _write(session, memory, address, fields.blob(payload))
@@ -51,7 +51,7 @@ def write_memory(session: Session, memory: Memory, args: bytes) -> Reply:
 def write_memory_binary(session: Session, memory: Memory, args: bytes) -> Reply:
     """Write memory given as bytes."""
     header, separator, payload = args.partition(b":")
-    address, length = _range(header)
+    address, length = fields.address_and_length(header)
     if not separator or len(payload) != length:
         raise MalformedPacket("the payload has another length than it says")
     return _write(session, memory, address, payload)
@@ -63,7 +63,7 @@ def _write(session: Session, memory: Memory, address: int, data: bytes) -> bytes
     return b"OK"
 
 
-def _range(text: bytes) -> tuple[int, int]:
+def _range_to_read(text: bytes) -> tuple[int, int]:
     """`addr,length`. The seed tells two kinds of bad arguments apart: too few or many parts, and parts not numbers."""
     parts = text.split(b",")
     if len(parts) != 2:

@@ -9,7 +9,9 @@ from debugserver.errors import MalformedPacket
 from debugserver.rsp import features
 from debugserver.stub.dialects import LLDB_FEATURES
 from debugserver.stub.limits import PACKET_SIZE
+from debugserver.stub.handlers.events import EVENT_FEATURES, choose_events
 from debugserver.stub.registry import Dialect, packet
+from debugserver.target.capabilities import ProcessEvents
 
 if TYPE_CHECKING:
     from debugserver.stub.registry import Reply
@@ -22,7 +24,9 @@ def supported(session: Session, args: bytes) -> Reply:
     offered = features.parse(args)
     session.client_features = offered
     session.dialect = Dialect.GDB if offered.get("vContSupported") is True else Dialect.LLDB
+    session.reads_descriptions = "xmlRegisters" in offered
     session.multiprocess = offered.get("multiprocess") is True
+    choose_events(session)
     return features.encode(_advertised(session))
 
 
@@ -31,6 +35,8 @@ def _advertised(session: Session) -> dict[str, str | bool]:
     for entry in session.table:
         if session.dialect in entry.row.dialects:
             advertised |= features.parse(entry.row.feature.encode())
+    if session.target.capability(ProcessEvents) is not None:
+        advertised |= dict.fromkeys(EVENT_FEATURES, True)
     if session.dialect is Dialect.LLDB:
         return {name: value for name, value in advertised.items() if name in LLDB_FEATURES}
     return advertised

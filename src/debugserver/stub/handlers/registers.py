@@ -21,26 +21,25 @@ def read_registers(session: Session, registers: Registers, args: bytes) -> Reply
     """Read the whole register file; zeros when there is no thread."""
     if args:
         return b""
+    size = session.register_file_size(session.any_architecture())
     try:
-        thread = session.thread()
+        return registers.read_registers(session.thread())[:size].hex().encode()
     except (NoSuchProcess, NoSuchThread):
-        process = session.target.processes()[0]
-        return b"0" * (2 * session.target.architecture(process).register_file_size)
-    return registers.read_registers(thread).hex().encode()
+        return b"00" * size
 
 
 @packet("G", needs=Registers, no_process=errno.ENOENT)
 def write_registers(session: Session, registers: Registers, args: bytes) -> Reply:
     """Write the whole register file."""
     thread = session.thread()
-    size = session.target.architecture(thread.pid).register_file_size
+    size = session.register_file_size(session.target.architecture(thread.pid))
     try:
         data = fields.blob(args)
     except MalformedPacket as error:
         raise MalformedPacket(str(error), errno.EPERM) from None
     if len(data) != size:
         raise MalformedPacket(f"G has {len(data)} bytes and the register file {size}", errno.EPERM)
-    registers.write_registers(thread, data)
+    registers.write_registers(thread, data + registers.read_registers(thread)[size:])
     return b"OK"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 from typing import TYPE_CHECKING
 
 from debugserver.errors import MalformedPacket, NoSuchProcess, NoSuchThread
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from debugserver.stub.session import Session
     from debugserver.target.model import ThreadId
 
-_NO_PROCESS = errno.EPERM
 _KINDS = {
     "c": ActionKind.CONTINUE,
     "C": ActionKind.CONTINUE,
@@ -40,25 +38,25 @@ def report_stop(session: Session, execution: Execution, args: bytes) -> Reply:
     return session.stops.current()
 
 
-@packet("c", needs=Execution, no_process=_NO_PROCESS)
+@packet("c", needs=Execution)
 def continue_(session: Session, execution: Execution, args: bytes) -> Reply:
     """Continue, at an address if one is given."""
     return _resume_old_style(session, ActionKind.CONTINUE, 0, wire.parse_address(args))
 
 
-@packet("C", needs=Execution, no_process=_NO_PROCESS)
+@packet("C", needs=Execution)
 def continue_with_signal(session: Session, execution: Execution, args: bytes) -> Reply:
     """Continue with a signal, at an address if one is given."""
     return _resume_old_style(session, ActionKind.CONTINUE, *wire.parse_signal_and_address(args))
 
 
-@packet("s", needs=Execution, no_process=_NO_PROCESS)
+@packet("s", needs=Execution)
 def step(session: Session, execution: Execution, args: bytes) -> Reply:
     """Step one instruction, at an address if one is given."""
     return _resume_old_style(session, ActionKind.STEP, 0, wire.parse_address(args))
 
 
-@packet("S", needs=Execution, no_process=_NO_PROCESS)
+@packet("S", needs=Execution)
 def step_with_signal(session: Session, execution: Execution, args: bytes) -> Reply:
     """Step one instruction with a signal, at an address if one is given."""
     return _resume_old_style(session, ActionKind.STEP, *wire.parse_signal_and_address(args))
@@ -67,6 +65,8 @@ def step_with_signal(session: Session, execution: Execution, args: bytes) -> Rep
 def _resume_old_style(session: Session, kind: ActionKind, signal: int, address: int | None) -> Reply:
     """The thread of Hc, or with none chosen the current one, takes the action; without a choice all others continue."""
     thread = session.continue_thread or session.thread()
+    if thread not in session.stops.stopped_threads():
+        raise NoSuchThread(f"thread {thread.tid} is gone or runs")
     action = Action(kind, signals.from_gdb(signal))
     if address is not None:
         _write_pc(session, thread, address)
@@ -88,14 +88,14 @@ def _write_pc(session: Session, thread: ThreadId, address: int) -> None:
     registers.write_register(thread, architecture.pc, address.to_bytes(register.size, architecture.byteorder))
 
 
-@packet("vCont?", needs=Execution, feature="vContSupported+")
+@packet("vCont?", needs=Execution, feature="vContSupported+;no-resumed+")
 def list_actions(session: Session, execution: Execution, args: bytes) -> Reply:
     """List the actions of vCont."""
     steps = b"" if "vConts" in session.settings.disabled_packets else b";s;S"
     return b"vCont;c;C" + steps + b";t;r"
 
 
-@packet("vCont", needs=Execution, no_process=_NO_PROCESS)
+@packet("vCont", needs=Execution)
 def resume_threads(session: Session, execution: Execution, args: bytes) -> Reply:
     """Resume, step or stop threads one by one; the leftmost action that names a thread is its own."""
     chosen = _choose_actions(session, wire.parse_actions(args))

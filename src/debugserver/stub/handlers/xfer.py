@@ -110,6 +110,7 @@ def read_features(session: Session, registers: Registers, annex: str) -> bytes:
     """Read the target description: what registers there are."""
     if annex != "target.xml":
         raise MalformedPacket("there is only target.xml")
+    session.reads_descriptions = True
     return description.target_description(session.architecture())
 
 
@@ -132,10 +133,11 @@ def _thread(session: Session, names: ThreadNames | None, thread: ThreadId) -> st
 def _known(names: ThreadNames, thread: ThreadId) -> dict[str, str]:
     """What can be told of a thread: one that ends just now has no name any more, which must not spoil the list."""
     try:
-        core, name = names.thread_core(thread), names.thread_name(thread)
+        core, name, handle = names.thread_core(thread), names.thread_name(thread), names.thread_handle(thread)
     except TargetError:
         return {}
-    return {"name": name} if core is None else {"core": str(core), "name": name}
+    known = {"core": "" if core is None else str(core), "name": name, "handle": handle.hex()}
+    return {key: value for key, value in known.items() if value}
 
 
 @xfer_object("libraries-svr4", needs=LibraryList, feature=";augmented-libraries-svr4-read+")
