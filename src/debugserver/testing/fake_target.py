@@ -86,10 +86,10 @@ Script = Callable[["FakeTarget", Mapping[ThreadId, Action]], Iterable[Event]]
 
 def run_to_breakpoint(target: FakeTarget, actions: Mapping[ThreadId, Action]) -> Iterable[Event]:
     """The script by default: a step moves one byte on, a range step to the range's end, and a thread that continues
-    comes to the next breakpoint above its pc, or runs for ever."""
+    comes to the next breakpoint, at the end of memory from its start again, or runs for ever."""
     for thread, action in actions.items():
         pc = target.pc(thread)
-        ahead = [a for pid, a in target.breakpoints if pid == thread.pid and a > pc]
+        ahead = sorted((address <= pc, address) for pid, address in target.breakpoints if pid == thread.pid)
         if action.kind is ActionKind.STEP:
             target.set_pc(thread, pc + 1)
             yield Stop(thread, signal.SIGTRAP, StopReason.STEP)
@@ -97,7 +97,7 @@ def run_to_breakpoint(target: FakeTarget, actions: Mapping[ThreadId, Action]) ->
             target.set_pc(thread, action.end)
             yield Stop(thread, signal.SIGTRAP, StopReason.STEP)
         elif ahead:
-            target.set_pc(thread, min(ahead))
+            target.set_pc(thread, ahead[0][1])
             yield Stop(thread, signal.SIGTRAP, StopReason.SOFTWARE_BREAKPOINT)
 
 
