@@ -1,6 +1,7 @@
 """The one tree of errors.
 
-A class says whose fault it is: the peer's (ProtocolError), the operation's (TargetError), the user's (ConfigurationError).
+A class says whose fault it is: the peer's (ProtocolError), the operation's (TargetError), the user's
+(ConfigurationError).
 `number` is a host errno; `stub` turns it into the protocol's. Knows nothing of packets, targets or sockets.
 """
 

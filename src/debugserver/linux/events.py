@@ -1,4 +1,5 @@
-"""What a wait status means for the thread it is of: an event to report, or a reason to go on. ptrace(2), siginfo of SIGTRAP."""
+"""What a wait status means for the thread it is of: an event to report, or a reason to go on. ptrace(2), siginfo of
+SIGTRAP."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ class LinuxExecution(Execution):
         thread.action = action
         thread.halt_reported = False
         thread.group_stopped = False
-        if thread.event is not None and not self._outdated(thread):
+        if thread.event is not None and not self._outdated(thread, thread.event):
             self._tracer.report(thread)
             return
         thread.event = None
@@ -47,10 +47,9 @@ class LinuxExecution(Execution):
             self._tracer.run(thread)
 
     @staticmethod
-    def _outdated(thread: LinuxThread) -> bool:
+    def _outdated(thread: LinuxThread, event: Stop) -> bool:
         """Whether an event that waited is no longer worth telling: its breakpoint is gone, or the step was given up."""
-        event = thread.event
-        if event is None or event.reason is StopReason.HALTED:
+        if event.reason is StopReason.HALTED:
             return True
         if event.reason is StopReason.STEP:
             return not thread.stepping
@@ -77,22 +76,22 @@ class LinuxExecution(Execution):
         if tracer.exits:
             return tracer.exits.popleft()
         while tracer.ready:
-            thread = tracer.ready.popleft()
-            if thread.resumed and thread.event is not None and tracer.table.find_tid(thread.tid) is thread:
-                if event := self._take_event(thread):
-                    return event
+            if event := self._take_event(tracer.ready.popleft()):
+                return event
         return None
 
     def _take_event(self, thread: LinuxThread) -> Stop | None:
-        event, outdated = thread.event, self._outdated(thread)
-        if outdated and event is not None and event.reason is not StopReason.HALTED:
-            thread.event = None
-            self._tracer.run_on(thread)
+        """The event of a thread that waits to be reported, unless it is out of date by now."""
+        tracer = self._tracer
+        event = thread.event
+        if event is None or not thread.resumed or tracer.table.find_tid(thread.tid) is not thread:
             return None
         thread.event = None
+        if event.reason is not StopReason.HALTED and self._outdated(thread, event):
+            tracer.run_on(thread)
+            return None
         thread.resumed = False
-        if event is not None:
-            thread.last_stop = event
+        thread.last_stop = event
         return event
 
     def wait(self, milliseconds: int) -> None:

@@ -1,6 +1,7 @@
 """Births and transformations: clone, fork, vfork, exec. ptrace(2), PTRACE_O_TRACECLONE and its kin.
 
-A child that is not to be debugged is let go without our breakpoints in its memory. One that shares its parent's memory is followed
+A child that is not to be debugged is let go without our breakpoints in its memory. One that shares its parent's
+memory is followed
 inside, as a guest, until it leaves that memory; a guest steps over the breakpoints that it meets.
 """
 
@@ -170,7 +171,8 @@ def _keep_only(tracer: Tracer, thread: LinuxThread, former: int) -> None:
 
 
 def _leave_system_call(thread: LinuxThread) -> None:
-    """The exec event comes in the middle of execve. A step from there would end at its exit, with no instruction run."""
+    """The exec event comes in the middle of execve. A step from there would end at its exit, with no instruction
+    run."""
     registers.flush(thread)
     ptrace.interrupt(thread.tid)
     ptrace.resume(thread.tid)

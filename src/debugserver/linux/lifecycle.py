@@ -52,7 +52,8 @@ class LinuxAttach(Attach):
             raise diagnosis.explain_attach(pid, error) from None
 
     def _seize_threads(self, process: LinuxProcess) -> None:
-        """All threads: again and again, until a look finds no new one. A new thread of a seized one is ours by itself."""
+        """All threads: again and again, until a look finds no new one. A new thread of a seized one is ours by
+        itself."""
         table = self._tracer.table
         while new := [tid for tid in self._tracer.procfs.tasks(process.pid) if tid not in process.threads]:
             for tid in new:

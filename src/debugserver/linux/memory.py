@@ -70,7 +70,8 @@ class MemoryFile:
         raise MemoryFault(address)
 
     def _poke(self, address: int, data: bytes) -> int:
-        """Where the kernel refuses forced writes through the file (proc_mem.force_override), PTRACE_POKEDATA is left."""
+        """Where the kernel refuses forced writes through the file (proc_mem.force_override), PTRACE_POKEDATA is
+        left."""
         start = address & ~7
         offset = address - start
         count = min(8 - offset, len(data))

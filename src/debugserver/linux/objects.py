@@ -1,4 +1,5 @@
-"""What the system knows of traced processes and threads beside registers and memory: names, cores, auxv, program, siginfo."""
+"""What the system knows of traced processes and threads beside registers and memory: names, cores, auxv, program,
+siginfo."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """The only door to ptrace(2) and its kin. OSError becomes TargetError here; ESRCH means that the thread is gone.
 
-A caller must be the thread that attached. Knows no state of any thread: what may be called when is the caller's business.
+A caller must be the thread that attached. Knows no state of any thread: what may be called when is the caller's
+business.
 """
 
 from __future__ import annotations

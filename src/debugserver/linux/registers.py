@@ -129,7 +129,8 @@ class LinuxRegisters(Registers):
 
 
 def _end_system_call(before: Iterable[int], general: bytearray) -> None:
-    """A client that moves the pc means to go on there: the kernel must not restart an interrupted system call, which moves it back.
+    """A client that moves the pc means to go on there: the kernel must not restart an interrupted system call, which
+    moves it back.
 
     It does so only while orig_rax is not negative. A client that sets orig_rax itself knows what it wants.
     """

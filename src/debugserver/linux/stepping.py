@@ -1,4 +1,5 @@
-"""Stepping a thread over a breakpoint in place: the breakpoint is lifted while every other thread of the memory stands still."""
+"""Stepping a thread over a breakpoint in place: the breakpoint is lifted while every other thread of the memory
+stands still."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ _PATIENCE = 0.02
 
 
 def step_over(tracer: Tracer, thread: LinuxThread, address: int) -> None:
-    """Run the one instruction under the breakpoint at `address`, where the stopped thread stands; it runs on afterwards."""
+    """Run the one instruction under the breakpoint at `address`, where the stopped thread stands; it runs on
+    afterwards."""
     process = thread.process
     sharers = [other for other in tracer.table.all() if other.memory is process.memory]
     tracer.hold(sharers)

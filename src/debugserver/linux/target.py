@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from debugserver.errors import TargetError
 from debugserver.linux.breakpoints import LinuxBreakpoints
 from debugserver.linux.execution import LinuxExecution, LinuxProcessEvents, LinuxSystemCalls
+from debugserver.linux.host_files import LinuxHostFiles
+from debugserver.linux.launch import INHERITED
+from debugserver.linux.libraries import Svr4Libraries
 from debugserver.linux.lifecycle import (
     LinuxAttach,
     LinuxDetach,
@@ -16,14 +19,11 @@ from debugserver.linux.lifecycle import (
     kill_process,
 )
 from debugserver.linux.memory import LinuxMemory
-from debugserver.linux.host_files import LinuxHostFiles
-from debugserver.linux.launch import INHERITED
-from debugserver.linux.libraries import Svr4Libraries
 from debugserver.linux.objects import LinuxAuxv, LinuxExecFile, LinuxSignalInfo, LinuxThreadNames
 from debugserver.linux.procfs import Procfs
+from debugserver.linux.registers import LinuxRegisters
 from debugserver.linux.system_tables import LinuxTables
 from debugserver.linux.thread_local import LinuxThreadLocalStorage
-from debugserver.linux.registers import LinuxRegisters
 from debugserver.linux.tracer import Tracer
 from debugserver.linux.watchpoints import LinuxWatchpoints
 from debugserver.target import capabilities as abilities
@@ -43,7 +43,8 @@ class LinuxTarget(Target):
     """Processes that this server started or attached to."""
 
     def __init__(self, settings: LaunchSettings, streams: Streams = INHERITED) -> None:
-        """`settings`: what programs are started with unless a client says otherwise; `streams`: their standard streams."""
+        """`settings`: what programs are started with unless a client says otherwise; `streams`: their standard
+        streams."""
         procfs = Procfs()
         self._tracer = tracer = Tracer(procfs)
         self._table = tracer.table

@@ -1,6 +1,7 @@
 """The machinery under every traced thread: letting it run, stopping it, hearing from it. Always one thread at a time.
 
-What a status means is `events`' business, what a client wants `execution`'s. Here is only how threads are moved, and the two queues of
+What a status means is `events`' business, what a client wants `execution`'s. Here is only how threads are moved, and
+the two queues of
 what there is to tell.
 """
 
@@ -66,7 +67,8 @@ class Tracer:
         return self._holds > 0
 
     def run(self, thread: LinuxThread) -> None:
-        """Let a stopped thread run or step, with its signal. One that was killed meanwhile reports its end by itself."""
+        """Let a stopped thread run or step, with its signal. One that was killed meanwhile reports its end by
+        itself."""
         try:
             registers.flush(thread)
             watchpoints.flush(thread)
@@ -200,7 +202,8 @@ class Tracer:
             self.let_go()
 
     def _find_dead_leaders(self) -> None:
-        """A leader that exits before its threads is a zombie that waitpid keeps to itself until the last of them ends."""
+        """A leader that exits before its threads is a zombie that waitpid keeps to itself until the last of them
+        ends."""
         for process in tuple(self.table.all()):
             leader = process.threads.get(process.pid)
             if leader is None or leader.stopped or len(process.threads) == 1:

@@ -21,7 +21,8 @@ class Exited(NamedTuple):
 
 
 class Stopped(NamedTuple):
-    """A ptrace-stop: a signal on its way, or (`event` not 0) an event. Of EVENT_STOP with a signal other than SIGTRAP, a group-stop."""
+    """A ptrace-stop: a signal on its way, or (`event` not 0) an event. Of EVENT_STOP with a signal other than
+    SIGTRAP, a group-stop."""
 
     signal: int
     event: int

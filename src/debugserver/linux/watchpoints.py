@@ -1,4 +1,5 @@
-"""The debug registers of x86: who has which slot of a process, and putting them into its threads. ptrace(2), PTRACE_POKEUSER."""
+"""The debug registers of x86: who has which slot of a process, and putting them into its threads. ptrace(2),
+PTRACE_POKEUSER."""
 
 from __future__ import annotations
 
@@ -79,7 +80,8 @@ class WatchpointTable:
         else:
             holders = ", ".join(f"{kind.value} {address:#x}+{length}" for kind, address, length in self._points)
             raise NoDebugRegister(
-                f"all {x86_debug.SLOTS} hardware debug registers are in use ({holders}); remove one of these points first"
+                f"all {x86_debug.SLOTS} hardware debug registers are in use ({holders}); "
+                "remove one of these points first"
             )
         self._slots[index] = slot
         self._users[index] += 1

@@ -1,6 +1,7 @@
 """The one table of packets: what each is called, what it needs, what it advertises, who answers it.
 
-Handlers enter themselves with @packet, @xfer_object and @monitor_command; `bind` keeps the rows that a target can serve.
+Handlers enter themselves with @packet, @xfer_object and @monitor_command; `bind` keeps the rows that a target can
+serve.
 Knows no handler by name, no session state and no wire format.
 """
 

@@ -1,4 +1,5 @@
-"""What one client negotiated and chose. It dies with the connection; what is true of the debuggee lives in the target."""
+"""What one client negotiated and chose. It dies with the connection; what is true of the debuggee lives in the
+target."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """Stop events -> stop replies. All-stop is made here, out of a target that is always non-stop.
 
-All-stop: the first event is the reply of the resume, and every other thread is stopped before it is sent. Non-stop: each
+All-stop: the first event is the reply of the resume, and every other thread is stopped before it is sent. Non-stop:
+each
 event is a %Stop notification, one in flight, the next one fetched by vStopped.
 """
 
@@ -58,7 +59,8 @@ class Stops:
         """All-stop: a resume waits for its stop reply."""
         self._interrupted = False
         self._unreported: deque[Event] = deque()
-        """Events that came when nobody waited (all-stop) or that follow the one in flight (non-stop, first in flight)."""
+        """Events that came when nobody waited (all-stop) or that follow the one in flight (non-stop, first in
+        flight)."""
 
     @property
     def polling(self) -> bool:
@@ -265,7 +267,8 @@ class Stops:
             yield b"%02x" % number, value.hex().encode()
 
     def _note(self, event: Event) -> None:
-        """What an event changes here: the thread that stopped is the current one, the end of a process is said aloud."""
+        """What an event changes here: the thread that stopped is the current one, the end of a process is said
+        aloud."""
         if isinstance(event, ProcessExit):
             self._announce_exit(event)
             self._session.forget_process(event.pid)

@@ -50,7 +50,8 @@ class Registers(ABC):
 
 
 class Memory(ABC):
-    """The memory of a process. Breakpoint instructions that the target inserted are never seen and never overwritten."""
+    """The memory of a process. Breakpoint instructions that the target inserted are never seen and never
+    overwritten."""
 
     @abstractmethod
     def read_memory(self, pid: int, address: int, length: int) -> bytes:
@@ -101,11 +102,13 @@ class Execution(ABC):
 
 
 class ProcessEvents(ABC):
-    """Births and transformations of processes as stops of their own. Without it children run free, and an exec goes on."""
+    """Births and transformations of processes as stops of their own. Without it children run free, and an exec goes
+    on."""
 
     @abstractmethod
     def report_events(self, reasons: frozenset[StopReason]) -> None:
-        """Report exactly these from now on, of FORK, VFORK, VFORK_DONE and EXEC. A child reported is stopped, and debugged."""
+        """Report exactly these from now on, of FORK, VFORK, VFORK_DONE and EXEC. A child reported is stopped, and
+        debugged."""
 
 
 class SystemCalls(ABC):
@@ -265,7 +268,8 @@ class OperatingSystem(ABC):
 
 
 class HostFiles(ABC):
-    """Files of the target's system. Failures raise OSError, whose errno the client is told; flags and modes are the host's."""
+    """Files of the target's system. Failures raise OSError, whose errno the client is told; flags and modes are the
+    host's."""
 
     @abstractmethod
     def select_filesystem(self, pid: int) -> None:

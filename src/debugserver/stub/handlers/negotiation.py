@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from debugserver.errors import MalformedPacket
 from debugserver.rsp import features
 from debugserver.stub.dialects import LLDB_FEATURES
-from debugserver.stub.limits import PACKET_SIZE
 from debugserver.stub.handlers.events import EVENT_FEATURES, choose_events
+from debugserver.stub.limits import PACKET_SIZE
 from debugserver.stub.registry import Dialect, packet
 from debugserver.target.capabilities import ProcessEvents
 
