@@ -162,13 +162,16 @@ def ids(side: Side, reply: bytes) -> object:
 
 
 def xml(side: Side, reply: bytes) -> object:
-    """A whole qXfer object: elements in any order, attributes as they are, CPU numbers left out."""
+    """A whole qXfer object: elements in any order, attributes as they are. CPU numbers are left out, and handles, which
+    GNU gdbserver has only with a libthread_db that fits."""
     assert reply[:1] == b"l", reply[:40]
     return _tree(side, ElementTree.fromstring(reply[1:]))
 
 
 def _tree(side: Side, element: ElementTree.Element) -> object:
-    attributes = frozenset((key, side.unnamed(value)) for key, value in element.items() if key != "core")
+    attributes = frozenset(
+        (key, side.unnamed(value)) for key, value in element.items() if key not in ("core", "handle")
+    )
     children = sorted((_tree(side, child) for child in element), key=repr)
     return (element.tag, attributes, (element.text or "").strip(), tuple(children))
 
