@@ -244,3 +244,41 @@ def test_interrupt_and_continue(gdb: Gdb, serve: Callable[..., Server]) -> None:
         conversation.send("continue")
         conversation.wait_for(r"exited normally")
     assert server.output.text == "ready\njoined\n"
+
+
+def test_hardware_breakpoint_and_watchpoint_in_new_threads(debug: Callable[..., str]) -> None:
+    """Set before the threads exist."""
+    out = debug(
+        "many_threads",
+        "tbreak main",
+        "continue",
+        "hbreak visit",
+        "continue",
+        "ignore 2 28",
+        "continue",
+        "info breakpoints",
+        "delete",
+        "watch visits if visits >= 198",
+        "continue",
+        "continue",
+        "continue",
+        "delete",
+        "continue",
+    )
+    expect(out, r"hit (Hardware assisted )?[Bb]reakpoint 2.*visit", r"already hit 30 times")
+    expect(out, *(rf"^New value = {visits}$" for visits in (198, 199, 200)), r"exited normally")
+
+
+def test_next_over_a_join_while_threads_come_and_go(debug: Callable[..., str]) -> None:
+    out = debug(
+        "many_threads",
+        "break main",
+        "continue",
+        "delete",
+        *["next"] * 60,
+        "tbreak finished",
+        "continue",
+        "print visits",
+    )
+    assert out.count("pthread_create(") >= 15
+    expect(out, r"breakpoint 2, finished|breakpoint \d, finished", r"= 200$")

@@ -90,13 +90,17 @@ class Server:
         return self.process.wait(deadline)
 
     def close(self) -> None:
-        end_process(self.process)
+        """End the server; an error says what it did not do as it should."""
         try:
-            wait_until(lambda: not any(processes_with(self._marker)), "the server's processes end with it", 5)
+            end_process(self.process)
+            wait_until(lambda: not any(processes_with(self._marker)), "the server leaves no process behind", 5)
         finally:
-            for pid in processes_with(self._marker):
-                os.kill(pid, signal.SIGKILL)
-                wait_until(lambda pid=pid: is_gone(pid), f"{pid} ends")  # type: ignore[misc]
-            self.output.close()
-            self.log.close()
+            self._end_what_is_left()
+        self.output.close()
+        self.log.close()
         assert "Traceback" not in self.log.text, self.log.text
+
+    def _end_what_is_left(self) -> None:
+        for pid in processes_with(self._marker):
+            os.kill(pid, signal.SIGKILL)
+            wait_until(lambda pid=pid: is_gone(pid), f"{pid} ends")  # type: ignore[misc]
