@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -238,7 +239,7 @@ def _parse_option(line: CommandLine, word: str, rest: list[str]) -> None:
         _parse_wrapper(line, option, rest)
         return
     if option.value.startswith("=") and not equals:
-        if not rest:
+        if not rest or rest[-1].startswith("-"):
             raise UsageError(f"Missing argument value for: {flag}", f"Write {flag}{option.value}.")
         value = rest.pop()
     option.apply(line, value)
@@ -265,9 +266,16 @@ def _parse_operands(line: CommandLine, operands: list[str]) -> None:
     elif rest:
         line.has_program = True
         line.launch.program, *arguments = rest
-        line.launch.arguments = tuple(arguments)
+        quote = str if line.launch.escape_arguments else _quote_lightly
+        line.launch.arguments = tuple(map(quote, arguments))
     elif not line.settings.extended:
         raise UsageError(usage())
+
+
+def _quote_lightly(argument: str) -> str:
+    """Keep it one word with its quotes, and let the shell expand the rest."""
+    escaped = re.sub(r"""[ \t"']""", r"\\\g<0>", argument)
+    return escaped.replace("\n", "'\n'") or "''"
 
 
 def _pid(operands: list[str]) -> int:

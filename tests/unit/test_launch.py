@@ -15,6 +15,7 @@ import pytest
 from tests.support.processes import DEADLINE, is_gone, wait_until
 from tests.support.server import SOURCE
 
+from debugserver.errors import LaunchFailed
 from debugserver.linux.launch import command
 from debugserver.target.model import LaunchSettings
 
@@ -140,6 +141,14 @@ def test_execs_are_counted_with_shell_and_wrapper(monkeypatch: pytest.MonkeyPatc
     assert command(settings("p", "*", "a b", "")) == (("/bin/sh", "-c", "exec p '*' 'a b' ''"), 2)
     assert command(settings("p", wrapper=wrapper)) == (("/bin/sh", "-c", "exec env 'A=b c' p"), 3)
     assert command(settings("p", "*.c", "$X", escape_arguments=False))[0][2] == "exec p *.c $X"
+
+
+def test_without_a_shell_a_line_of_arguments_is_taken_apart() -> None:
+    direct = settings("p", "a 'b c'", "d", escape_arguments=False, startup_with_shell=False)
+    assert command(direct).arguments == ("p", "a", "b c", "d")
+    direct.arguments = ('"',)
+    with pytest.raises(LaunchFailed, match="No closing quotation"):
+        command(direct)
 
 
 def test_the_shell_expands_arguments_only_when_asked() -> None:

@@ -47,6 +47,13 @@ def test_the_program_gets_our_environment(monkeypatch: pytest.MonkeyPatch) -> No
     assert options.parse([":1", "p"]).launch.environment["SEEN_BY_THE_PROGRAM"] == "yes"
 
 
+def test_arguments_that_the_shell_may_expand_keep_blanks_and_quotes() -> None:
+    """Expected: what GNU gdbserver 18.1 gives to its shell for these."""
+    arguments = ["*.c", "$X", "", "a  b", '"', "it's", "\\", "a\tb", "a\nb", "\\n", "<x"]
+    line = options.parse(["--no-escape-args", ":1", "p", *arguments])
+    assert line.launch.argument_line() == "*.c $X '' a\\ \\ b \\\" it\\'s \\ a\\\tb a'\n'b \\n <x"
+
+
 def test_wrapper_takes_words_up_to_two_dashes() -> None:
     line = options.parse(["--wrapper", "env", "-i", "A=1", "--", "--once", ":1", "p"])
     assert line.launch.wrapper == ("env", "-i", "A=1")
@@ -115,6 +122,8 @@ def test_disable_packet_knows_gdbservers_groups() -> None:
         ("-x :1 p", "Unknown argument: -x"),
         ("--once=1 :1 p", "Unknown argument: --once=1"),
         ("--debug-file", "Missing argument value for: --debug-file"),
+        ("--debug-file --once :1 p", "Missing argument value for: --debug-file"),
+        ("--debug-file - p", "Missing argument value for: --debug-file"),
         ("--debug-format", "Missing argument value for: --debug-format"),
         ("--disable-packet", "Missing argument value for: --disable-packet"),
         ("--wrapper env", "Missing argument value for: --wrapper"),

@@ -11,9 +11,10 @@ import ctypes
 import os
 import shlex
 import signal
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
+from debugserver.errors import LaunchFailed
 from debugserver.linux.ptrace import libc
 
 if TYPE_CHECKING:
@@ -119,18 +120,27 @@ class _Blocked:
 
 
 def command(settings: LaunchSettings) -> Command:
-    """What to execute for this program: by way of a shell and a wrapper, or not."""
+    """What to execute for this program: by way of a shell and a wrapper, or not. LaunchFailed."""
     words = (*settings.wrapper, settings.program)
     execs = 2 if settings.wrapper else 1
     if not settings.startup_with_shell:
-        arguments = settings.arguments if settings.escape_arguments else shlex.split(settings.argument_line())
-        return Command((*words, *arguments), execs)
-    line = " ".join(["exec", *map(shlex.quote, words), settings.argument_line()])
+        return Command((*words, *_split(settings)), execs)
+    line = " ".join(filter(None, ["exec", *map(shlex.quote, words), settings.argument_line()]))
     return Command((os.environ.get("SHELL") or "/bin/sh", "-c", line), execs + 1)
 
 
+def _split(settings: LaunchSettings) -> Sequence[str]:
+    """The arguments one by one, where no shell will take them apart."""
+    if settings.escape_arguments:
+        return settings.arguments
+    try:
+        return shlex.split(settings.argument_line())
+    except ValueError as error:
+        raise LaunchFailed(f"the arguments are not a list of words: {error}") from error
+
+
 def spawn(settings: LaunchSettings, streams: Streams = INHERITED) -> Spawned:
-    """A new process for this program. OSError if there is none to be had."""
+    """A new process for this program. OSError if there is none to be had; LaunchFailed."""
     to_run = command(settings)
     go_reader, go = os.pipe2(os.O_CLOEXEC)
     failures, failures_writer = os.pipe2(os.O_CLOEXEC)
