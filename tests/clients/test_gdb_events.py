@@ -1,0 +1,136 @@
+"""Catchpoints and following: forks, execs, system calls and libraries as events, as a user of GDB asks for them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.support.gdb import expect, printed
+from tests.support.programs import compile_library, compile_program
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@pytest.mark.parametrize("way", ["fork", "vfork"])
+def test_catch_fork(debug: Callable[..., str], way: str) -> None:
+    out = debug("children", f"catch {way}", "break shared", "continue", "bt", "continue", "continue", arguments=(way,))
+    expect(out, rf"Catchpoint 1 \({way}ed process \d+\)", rf"by_{way}", r"Breakpoint 2, shared", r"exited normally")
+
+
+def test_follow_the_child(debug: Callable[..., str]) -> None:
+    out = debug(
+        "children",
+        "set follow-fork-mode child",
+        "break shared",
+        "continue",
+        "info inferiors",
+        "bt",
+        "continue",
+        arguments=("fork",),
+    )
+    expect(out, r"hit Breakpoint 1.*, shared", r"^\* 2", r"by_fork", r"[Ii]nferior 2 .*exited normally")
+
+
+def test_keep_parent_and_child(debug: Callable[..., str]) -> None:
+    out = debug(
+        "children",
+        "set detach-on-fork off",
+        "set schedule-multiple off",
+        "break by_fork",
+        "continue",
+        "next",
+        "info inferiors",
+        "inferior 2",
+        "break _exit",
+        "continue",
+        "print calls",
+        "delete",
+        "continue",
+        "inferior 1",
+        "continue",
+        arguments=("fork",),
+    )
+    inferiors = printed(out, "info inferiors")
+    assert inferiors.count("process ") == 2
+    expect(
+        out,
+        r"Switching to inferior 2",
+        r"= 1$",
+        r"[Ii]nferior 2 .*exited",
+        r"Switching to inferior 1",
+        r"\(process \d+\) exited normally",
+    )
+
+
+@pytest.mark.parametrize("way", ["leader", "thread"])
+def test_catch_exec(debug: Callable[..., str], way: str) -> None:
+    arguments = (*(("thread",) if way == "thread" else ()), str(compile_program("steps")))
+    out = debug(
+        "executes",
+        "catch exec",
+        "continue",
+        "info threads",
+        "break twice",
+        "continue",
+        "delete",
+        "continue",
+        arguments=arguments,
+    )
+    expect(out, r"Catchpoint 1 \(exec'd .*/steps\)", r"^\* 1 ", r"twice \(n=3\)", r"exited with code 07")
+
+
+def test_exec_as_a_new_inferior(debug: Callable[..., str]) -> None:
+    out = debug(
+        "executes",
+        "set follow-exec-mode new",
+        "catch exec",
+        "continue",
+        "info inferiors",
+        "continue",
+        arguments=(str(compile_program("steps")),),
+    )
+    expect(out, r"Catchpoint 1 \(exec'd", r"^\* 2 +process", r"exited with code 07")
+
+
+def test_catch_system_calls(debug: Callable[..., str]) -> None:
+    out = debug("steps", "break main", "continue", "catch syscall write", "continue", "continue", "bt -1", "continue")
+    expect(out, r"Catchpoint 2 \(call to syscall write\)", r"Catchpoint 2 \(returned from syscall write\)")
+    expect(out, r"main \(argc=1", r"exited with code 07")
+
+
+def test_catch_every_system_call_in_threads(debug: Callable[..., str]) -> None:
+    out = debug(
+        "threads",
+        "break ready",
+        "continue",
+        "catch syscall",
+        *["continue"] * 10,
+        "delete",
+        "set var done = 1",
+        "continue",
+    )
+    assert out.count("Catchpoint 2 (") == 11
+    expect(out, r"exited normally")
+
+
+def test_catch_load_and_unload(debug: Callable[..., str]) -> None:
+    library = str(compile_library("tls_library"))
+    out = debug(
+        "loads",
+        "tbreak main",
+        "continue",
+        "catch load tls_library",
+        "catch unload tls_library",
+        "continue",
+        "continue",
+        "continue",
+        arguments=(library,),
+    )
+    expect(out, r"Catchpoint 2\n\s+Inferior loaded .*tls_library", r"Catchpoint 3\n\s+Inferior unloaded .*tls_library")
+    expect(out, r"exited with code 0151")
+
+
+def test_catch_signal(debug: Callable[..., str]) -> None:
+    out = debug("signals", "handle SIGUSR1 nostop noprint", "catch signal SIGUSR2", "continue", "bt -1", "continue")
+    expect(out, r"Catchpoint 1 \(signal SIGUSR2\)", r"main \(", r"exited with code 013")
