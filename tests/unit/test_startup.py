@@ -13,8 +13,9 @@ LAUNCHER = Path(__file__).resolve().parents[2] / "debugserver"
 # Adding to this list costs every user at every start: measure first, with benchmarks/startup.py.
 ALLOWED = frozenset(
     """
-    abc array binascii collections contextlib copyreg ctypes enum errno fcntl functools itertools keyword math operator os re
-    reprlib resource select selectors shlex signal socket stat string struct termios time tty types typing warnings zlib
+    abc array binascii collections contextlib copyreg ctypes enum errno fcntl functools itertools keyword math
+    operator os re reprlib resource select selectors shlex signal socket stat string struct termios time tty
+    types typing warnings zlib
     """.split()
 )
 MODULE = re.compile(r"^import time: +\d+ \| +\d+ \| +(\S+)$", re.MULTILINE)
