@@ -24,7 +24,7 @@ NT_PRSTATUS, NT_FPREGSET, NT_X86_XSTATE = 1, 2, 0x202
 LONGEST_BANK = 16384
 CLEARED = frozenset({"fs_base", "gs_base"})
 
-_INTEGERS = "rax rbx rcx rdx rsi rdi rbp rsp r8 r9 r10 r11 r12 r13 r14 r15".split()  # noqa: SIM905
+_INTEGERS = "rax rbx rcx rdx rsi rdi rbp rsp r8 r9 r10 r11 r12 r13 r14 r15".split()
 _PI = bytes.fromhex("35c26821a2da0fc90040")
 _STACK = (  # st0 to st4: 1, pi, 0, infinity, the smallest denormal
     bytes.fromhex("0000000000000080ff3f"),
