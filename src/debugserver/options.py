@@ -239,9 +239,7 @@ def _parse_option(line: CommandLine, word: str, rest: list[str]) -> None:
         _parse_wrapper(line, option, rest)
         return
     if option.value.startswith("=") and not equals:
-        if not rest or rest[-1].startswith("-"):
-            raise UsageError(f"Missing argument value for: {flag}", f"Write {flag}{option.value}.")
-        value = rest.pop()
+        raise UsageError(f"Missing argument value for: {flag}", f"Write {flag}{option.value}.")
     option.apply(line, value)
 
 

@@ -280,3 +280,27 @@ class Terminal:
             self._text += os.read(self._master, 4096).decode()
         self._text = self._text.partition(text)[2]
         return self._text.partition("\n")[0]
+
+
+@pytest.mark.parametrize(
+    ("disabled", "beginning", "has_thread"), [("T", b"S05", False), ("Tthread", b"T05", False), ("qC", b"T05", True)]
+)
+def test_packets_can_be_disabled(program: Path, disabled: str, beginning: bytes, has_thread: bool) -> None:
+    with started(f"--disable-packet={disabled}", ":0", program) as server, connect(server) as client:
+        client.supported()
+        stop = client.request(b"?")
+        assert stop.startswith(beginning)
+        assert (b"thread:" in stop) is has_thread
+        assert (client.request(b"qC") == b"") is (disabled == "qC")
+
+
+def test_quiet_is_quiet(program: Path, tmp_path: Path) -> None:
+    path = tmp_path / "socket"
+    with started("--quiet", f"unix:{path}", program) as server:
+        wait_until(path.exists, "it listens")
+        with RspClient.connect(f"unix:{path}", DEADLINE) as client:
+            client.supported()
+            client.resume()
+            assert client.wait_stop().status == 7
+        assert server.wait() == 0
+        assert server.log.text == ""

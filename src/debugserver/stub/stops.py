@@ -77,8 +77,6 @@ class Stops:
         """Resume these threads: the reply of the packet that asked for it."""
         if self._execution is None:
             raise TargetError("this target cannot run")
-        if not self._session.target.processes() and not self._unreported:
-            raise NoSuchProcess("no process is being debugged")
         if self._session.non_stop:
             self._execution.resume(actions)
             self._reply(b"OK")
@@ -92,6 +90,11 @@ class Stops:
             self._interrupt(self._execution)
         self.poll()
         return Outcome.DEFERRED
+
+    def require_process(self) -> None:
+        """NoSuchProcess if there is nothing to resume; the end of the last one may still wait to be told."""
+        if not self._session.target.processes() and not self._unreported and not self._session.non_stop:
+            raise NoSuchProcess("no process is being debugged")
 
     def interrupt(self) -> None:
         """The client pressed ^C: some running thread stops as if by SIGINT.
@@ -222,7 +225,10 @@ class Stops:
             return stop_reply.encode_exit(event.status, signals.to_gdb(event.signal), pid)
         if isinstance(event, ThreadExit):
             return b"w%02x;" % (event.status & 0xFF) + self._session.encode_thread(event.thread)
-        return stop_reply.encode_stop(signals.to_gdb(event.signal), self._pairs(event))
+        number = signals.to_gdb(event.signal)
+        if "stop reply T" in self._session.settings.disabled_packets:
+            return b"S%02x" % number
+        return stop_reply.encode_stop(number, self._pairs(event))
 
     def _mark_interrupt(self, event: Event) -> Event:
         """What ^C stopped stops with SIGINT; a step that ends at the same time must not swallow it."""
