@@ -21,11 +21,15 @@ if TYPE_CHECKING:
     from debugserver.errors import AttachRefused, LaunchFailed
 
 PID = 4711
+# Nobody but root can give files away, so the owner of the made-up /proc is whoever runs the test.
+USER_ID = os.getuid() or 1000
+USER = "\t".join([str(USER_ID)] * 4)
+needs_root = pytest.mark.skipif(os.getuid() != 0, reason="needs root to give a directory away")
 OURSELVES = {
     "Name": "python3",
     "Tgid": "100",
     "NSpid": "100",
-    "Uid": "1000\t1000\t1000\t1000",
+    "Uid": USER,
     "CapPrm": "0" * 16,
     "CapEff": "0" * 16,
     "Seccomp": "0",
@@ -36,7 +40,7 @@ ORDINARY = {
     "Tgid": str(PID),
     "PPid": "1",
     "TracerPid": "0",
-    "Uid": "1000\t1000\t1000\t1000",
+    "Uid": USER,
     "VmSize": "1234 kB",
     "CapPrm": "0" * 16,
 }
@@ -94,7 +98,7 @@ def test_no_such_process(proc: FakeProc) -> None:
         ({"TracerPid": "99"}, "traced by process 99 (gdb): TracerPid", "kill 99"),
         ({"Tgid": "4000"}, "thread of process 4000", "attach to 4000"),
         ({"Tgid": "100"}, "debugserver itself", "second debugserver"),
-        ({"Uid": "0\t0\t0\t0"}, "uid 0, debugserver runs as uid 1000 without CAP_SYS_PTRACE", "sudo -u '#0'"),
+        ({"Uid": "0\t0\t0\t0"}, f"uid 0, debugserver runs as uid {USER_ID} without CAP_SYS_PTRACE", "sudo -u '#0'"),
         ({"CapPrm": "0000000000003000"}, "capabilities that debugserver lacks (CapPrm 0x3000", "root"),
     ],
 )
@@ -143,13 +147,14 @@ def test_another_pid_namespace(proc: FakeProc) -> None:
     assert_says(proc.explain(), "another PID namespace", "mount -t proc")
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="needs root to give a directory away")
+@needs_root
 def test_not_dumpable(proc: FakeProc) -> None:
     proc.process(PID, ORDINARY)
     os.chown(proc.root / str(PID), 0, 0)
     assert_says(proc.explain(), "not dumpable", "root")
 
 
+@needs_root
 def test_root_in_a_container(proc: FakeProc) -> None:
     proc.process("self", OURSELVES, CONTAINER_ROOT)
     proc.process(PID, ORDINARY, {"Uid": CONTAINER_ROOT["Uid"]})
