@@ -70,6 +70,7 @@ def _serve(line: CommandLine) -> None:
     try:
         if endpoint.notice:
             settings.announce(endpoint.notice)
+        settings.announces_exits = not endpoint.shares_terminal
         target = _make_target(line)
         try:
             _take_hold(line, target)

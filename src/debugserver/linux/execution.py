@@ -7,16 +7,28 @@ from typing import TYPE_CHECKING
 from debugserver.errors import NoSuchThread
 from debugserver.linux import ptrace, registers
 from debugserver.target.capabilities import Execution, ProcessEvents, SystemCalls
-from debugserver.target.model import Action, ActionKind, Stop, StopReason
+from debugserver.target.model import Stop, StopReason
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from debugserver.linux.threads import LinuxThread
     from debugserver.linux.tracer import Tracer
-    from debugserver.target.model import Event, ThreadId
+    from debugserver.target.model import Action, Event, ThreadId
 
-_CONTINUE = Action(ActionKind.CONTINUE)
+_LASTING = frozenset(
+    {
+        StopReason.SIGNAL,
+        StopReason.STEP,
+        StopReason.SOFTWARE_BREAKPOINT,
+        StopReason.HARDWARE_BREAKPOINT,
+        StopReason.WRITE_WATCHPOINT,
+        StopReason.READ_WATCHPOINT,
+        StopReason.ACCESS_WATCHPOINT,
+        StopReason.HALTED,
+    }
+)
+"""Reasons that still hold when somebody asks again."""
 
 
 class LinuxExecution(Execution):
@@ -25,6 +37,7 @@ class LinuxExecution(Execution):
     def __init__(self, tracer: Tracer) -> None:
         self._tracer = tracer
         self.wakeup = tracer.wakeup
+        self._latest: ThreadId | None = None
 
     def resume(self, actions: Mapping[ThreadId, Action]) -> None:
         for thread, action in actions.items():
@@ -91,7 +104,8 @@ class LinuxExecution(Execution):
             tracer.run_on(thread)
             return None
         thread.resumed = False
-        thread.last_stop = event
+        thread.last_stop = event if event.reason in _LASTING else Stop(thread.id, event.signal, StopReason.SIGNAL)
+        self._latest = thread.id
         return event
 
     def wait(self, milliseconds: int) -> None:
@@ -121,6 +135,9 @@ class LinuxExecution(Execution):
 
     def last_stop(self, thread: ThreadId) -> Stop:
         return self._tracer.table.thread(thread).last_stop
+
+    def latest_stop(self) -> ThreadId | None:
+        return self._latest
 
 
 class LinuxProcessEvents(ProcessEvents):

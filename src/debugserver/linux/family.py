@@ -73,7 +73,7 @@ def _welcome_child(tracer: Tracer, parent: LinuxThread, pid: int, *, is_vfork: b
     parent.in_vfork = is_vfork
     shared = is_vfork or ptrace.share_memory(process.pid, pid)
     reason = StopReason.VFORK if is_vfork else StopReason.FORK
-    if reason in tracer.reported and not process.is_guest:
+    if reason in tracer.reported and not process.is_guest and not process.execs_to_come:
         child = _add_child(tracer, process, pid, shared=shared)
         parent.event = Stop(parent.id, signal.SIGTRAP, reason, child=child.id)
     elif shared:

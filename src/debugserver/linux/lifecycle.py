@@ -39,9 +39,7 @@ class LinuxAttach(Attach):
         self._tracer.table.add_process(process)
         self._tracer.table.add_thread(process, pid)
         self._seize_threads(process)
-        self._tracer.hold([process])
-        self._tracer.let_go()
-        return self._finish(process)
+        return self._stop_one(process)
 
     def _seize(self, pid: int, tid: int) -> None:
         try:
@@ -62,16 +60,24 @@ class LinuxAttach(Attach):
                 except OSError as error:
                     if error.errno not in (errno.EPERM, errno.ESRCH):
                         raise TargetError(f"cannot attach to thread {tid}: {error.strerror}", error.errno) from None
-                table.add_thread(process, tid)
+                table.add_thread(process, tid).resumed = True
             self._tracer.collect()
 
-    def _finish(self, process: LinuxProcess) -> ThreadId:
-        for thread in process.threads.values():
-            if thread.stopped:
+    def _stop_one(self, process: LinuxProcess) -> ThreadId:
+        """The leader, unless it has ended already."""
+        for thread in tuple(process.threads.values()):
+            if self._stop(thread):
                 process.architecture = registers.find_architecture(thread)
                 return thread.id
         self._tracer.table.remove_process(process)
         raise AttachRefused(f"process {process.pid} does not stop", "it may be stuck in the kernel (state D)")
+
+    def _stop(self, thread: LinuxThread) -> bool:
+        thread.resumed = False
+        self._tracer.interrupt(thread)
+        self._tracer.wait_until(lambda: thread.stopped or thread.tid not in thread.process.threads)
+        thread.resumed = not thread.stopped
+        return thread.stopped
 
 
 class LinuxLaunch(Launch):

@@ -60,6 +60,8 @@ class Endpoint(ABC):
 
     notice = ""
     """A line that is due as soon as it is open."""
+    shares_terminal = False
+    """Whether the client sits at the server's own terminal."""
     reopens = False
     """Whether it can be opened again when the client has gone."""
 
@@ -135,6 +137,7 @@ class Stdio(Endpoint):
     """`-`: the client is at the other end of our standard input and output."""
 
     notice = "stdin/stdout redirected"
+    shares_terminal = True
 
     def open(self) -> Connection:
         """From here on, standard input is empty and standard output is standard error: whoever prints, we or the

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from debugserver.errors import NoSuchProcess, NoSuchThread
 from debugserver.rsp import thread_id
 from debugserver.stub.registry import Dialect
+from debugserver.target.capabilities import Execution
 
 if TYPE_CHECKING:
     from debugserver.arch.architecture import Architecture
@@ -78,10 +79,11 @@ class Session:
             self.continue_thread = None
 
     def any_thread(self, pid: int | None = None) -> ThreadId:
-        """Some live thread, of this process or of any; the current one if it will do."""
-        current = self.general_thread
-        if current and pid in (None, current.pid) and self._is_alive(current):
-            return current
+        """Some live thread, of this process or of any: the current one if it will do, or the one that stopped last."""
+        execution = self.target.capability(Execution)
+        for thread in (self.general_thread, execution.latest_stop() if execution else None):
+            if thread and pid in (None, thread.pid) and self._is_alive(thread):
+                return thread
         for process in self.target.processes() if pid is None else (pid,):
             for thread in self.target.threads(process):
                 return thread

@@ -22,6 +22,8 @@ class Settings:
         """Where the log goes; empty: standard error."""
         self.announce: Callable[[str], None] = lambda line: None
         """Tells the person at the server's terminal; one line, without its end."""
+        self.announces_exits = True
+        """Whether the person at the terminal is told how processes end; a client there says it itself."""
         self.report_bug: Callable[[bytes, Exception], None] = self._announce_bug
         """Told of a packet whose handler failed in a way that nobody foresaw."""
         self.exit_requested = False

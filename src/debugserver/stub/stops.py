@@ -155,11 +155,12 @@ class Stops:
             return stop_reply.encode_exit(0, 0, None)
 
     def current(self) -> bytes:
-        """The stop reply for the chosen thread as it stands (`?`, vAttach, vRun)."""
+        """All-stop: the stop reply for the chosen thread as it stands (`?`, vAttach, vRun)."""
         if self._execution is None:
             raise NoSuchProcess("nothing runs here")
-        thread = self._session.thread()
-        return self.encode(self._execution.last_stop(thread))
+        if not self._session.non_stop:
+            self._execution.halt_all()
+        return self.encode(self._execution.last_stop(self._session.thread()))
 
     def report_new(self, thread: ThreadId) -> bytes | Outcome:
         """The reply of vAttach: all-stop the new thread's stop; non-stop OK, and the stops follow."""
@@ -167,8 +168,7 @@ class Stops:
             return self.current()
         self._reply(b"OK")
         if self._execution is not None:
-            for other in self._session.target.threads(thread.pid):
-                self._queue_notification(self._execution.last_stop(other))
+            self._queue_notification(self._execution.last_stop(thread))
         return Outcome.SILENT
 
     def acknowledge_then_halt(self, threads: list[ThreadId] | None) -> None:
@@ -185,6 +185,10 @@ class Stops:
             self._execution.halt_all()
         self._session.non_stop = non_stop
         self._unreported.clear()
+
+    def is_unreported(self, thread: ThreadId) -> bool:
+        """Whether a stop of the thread is queued: what a client asks of it was meant for a thread that runs."""
+        return any(isinstance(event, Stop) and event.thread == thread for event in self._unreported)
 
     def stopped_threads(self) -> list[ThreadId]:
         """Every thread that the client sees as stopped."""
@@ -276,7 +280,8 @@ class Stops:
         """What an event changes here: the thread that stopped is the current one, the end of a process is said
         aloud."""
         if isinstance(event, ProcessExit):
-            self._announce_exit(event)
+            if self._session.settings.announces_exits:
+                self._announce_exit(event)
             self._session.forget_process(event.pid)
         elif not self._session.non_stop:
             self._session.general_thread = event.thread

@@ -98,7 +98,13 @@ class Execution(ABC):
 
     @abstractmethod
     def last_stop(self, thread: ThreadId) -> Stop:
-        """Why a stopped thread stands where it stands; HALTED when nothing but a halt stopped it."""
+        """Why a stopped thread stands where it stands; HALTED when nothing but a halt stopped it.
+
+        A birth, an exec or a system call is told once and not again: such a stop is a plain SIGTRAP here."""
+
+    def latest_stop(self) -> ThreadId | None:
+        """The thread whose stop `next_event` returned last; it may be gone."""
+        return None
 
 
 class ProcessEvents(ABC):
@@ -160,7 +166,8 @@ class Attach(ABC):
 
     @abstractmethod
     def attach(self, pid: int) -> ThreadId:
-        """Attach and stop all threads; the leader. AttachRefused says why not, and the remedy."""
+        """Attach; the thread that was stopped: the leader. All others run on until they are halted.
+        AttachRefused says why not, and the remedy."""
 
 
 class Detach(ABC):

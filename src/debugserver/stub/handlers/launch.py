@@ -30,7 +30,7 @@ def run(session: Session, launcher: Launch, args: bytes) -> Reply:
 
 def _start(session: Session, launcher: Launch, settings: LaunchSettings) -> Reply:
     if not settings.program:
-        raise TargetError("no program to run: name one (set remote exec-file)", errno.ENOENT)
+        raise MalformedPacket("no program to run", errno.EPERM)
     thread = launcher.launch(settings)
     session.settings.announce(f"Process {settings.program} created; pid = {thread.pid}")
     _choose(session, thread)
@@ -97,10 +97,8 @@ def kill_all(session: Session, killer: Kill, args: bytes) -> Reply:
 
 
 def _kill_all(session: Session, killer: Kill) -> None:
-    processes = tuple(session.target.processes())
-    if processes:
-        session.settings.announce("Killing process(es): " + " ".join(str(pid) for pid in processes))
-    for pid in processes:
+    session.settings.announce("Killing all inferiors")
+    for pid in tuple(session.target.processes()):
         killer.kill(pid)
         _forget(session, pid)
 

@@ -41,24 +41,28 @@ def report_stop(session: Session, execution: Execution, args: bytes) -> Reply:
 @packet("c", needs=Execution)
 def continue_(session: Session, execution: Execution, args: bytes) -> Reply:
     """Continue, at an address if one is given."""
+    session.stops.require_process()
     return _resume_old_style(session, ActionKind.CONTINUE, 0, wire.parse_address(args))
 
 
 @packet("C", needs=Execution)
 def continue_with_signal(session: Session, execution: Execution, args: bytes) -> Reply:
     """Continue with a signal, at an address if one is given."""
+    session.stops.require_process()
     return _resume_old_style(session, ActionKind.CONTINUE, *wire.parse_signal_and_address(args))
 
 
 @packet("s", needs=Execution)
 def step(session: Session, execution: Execution, args: bytes) -> Reply:
     """Step one instruction, at an address if one is given."""
+    session.stops.require_process()
     return _resume_old_style(session, ActionKind.STEP, 0, wire.parse_address(args))
 
 
 @packet("S", needs=Execution)
 def step_with_signal(session: Session, execution: Execution, args: bytes) -> Reply:
     """Step one instruction with a signal, at an address if one is given."""
+    session.stops.require_process()
     return _resume_old_style(session, ActionKind.STEP, *wire.parse_signal_and_address(args))
 
 
@@ -98,12 +102,13 @@ def list_actions(session: Session, execution: Execution, args: bytes) -> Reply:
 @packet("vCont", needs=Execution)
 def resume_threads(session: Session, execution: Execution, args: bytes) -> Reply:
     """Resume, step or stop threads one by one; the leftmost action that names a thread is its own."""
+    session.stops.require_process()
     chosen = _choose_actions(session, wire.parse_actions(args))
     stops = [thread for thread, action in chosen.items() if action.verb == "t"]
     resumes = {
         thread: Action(_KINDS[action.verb], signals.from_gdb(action.signal), action.start, action.end)
         for thread, action in chosen.items()
-        if action.verb != "t" and not execution.running(thread)
+        if action.verb != "t" and not execution.running(thread) and not session.stops.is_unreported(thread)
     }
     if not stops:
         return session.stops.resume(resumes)
