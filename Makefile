@@ -1,6 +1,6 @@
 python := .venv/bin/python
 
-.PHONY: help check setup test lint format types imports demo
+.PHONY: help check setup test lint format types imports docs demo
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ types: setup ## mypy, strict
 
 imports: setup ## who may import whom
 	.venv/bin/lint-imports --no-logo
+
+docs: setup ## the pages that are made from the code
+	PYTHONPATH=src $(python) -m tools.packet_table
 
 demo: ## a debugging session, without GDB
 	./debugserver demo

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
+
 from tests.support.gdb import INSTALLATIONS, Gdb
 from tests.support.programs import compile_program
 from tests.support.server import SOURCE, Server, server_command

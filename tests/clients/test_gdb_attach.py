@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
+
 from tests.support.gdb import expect, printed
 from tests.support.processes import (
     Output,

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
 from tests.support.gdb import expect, printed
 from tests.support.programs import SOURCES, compile_program
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+
 from tests.support.gdb import expect, printed
 from tests.support.programs import compile_library, compile_program
 

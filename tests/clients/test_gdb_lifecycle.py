@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
+
 from tests.support.gdb import expect, printed
 from tests.support.processes import is_gone
 from tests.support.programs import compile_program, line_of

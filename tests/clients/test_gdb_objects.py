@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from pexpect import EOF
+
 from tests.support.gdb import expect, printed
 from tests.support.programs import compile_library, compile_program
 

@@ -8,6 +8,7 @@ import signal
 from typing import TYPE_CHECKING
 
 import pytest
+
 from tests.support.gdb import expect, printed
 from tests.support.processes import is_gone, is_stopped, thread_ids, wait_until
 from tests.support.programs import compile_program

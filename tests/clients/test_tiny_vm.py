@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
 from tests.support.gdb import Gdb, expect
 from tests.support.processes import wait_until
 from tests.support.server import Server

@@ -14,12 +14,12 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
+
+from debugserver.testing.client import RspClient
 from tests.support.gdb import expect
 from tests.support.processes import DEADLINE, end_process, is_gone, status, wait_until
 from tests.support.programs import compile_program
 from tests.support.server import SOURCE, Server, server_command
-
-from debugserver.testing.client import RspClient
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,13 +10,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from tests.support.processes import is_gone, wait_until
-from tests.support.programs import compile_program
-
 from debugserver.target.capabilities import Attach, Launch
 from debugserver.target.model import LaunchSettings, ThreadId
 from debugserver.target.simple import THREAD
 from debugserver.testing.fake_target import FakeTarget
+from tests.support.processes import is_gone, wait_until
+from tests.support.programs import compile_program
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

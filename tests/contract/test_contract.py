@@ -6,11 +6,11 @@ import time
 from typing import TYPE_CHECKING, TypeVar
 
 import pytest
-from tests.contract.subjects import KINDS, Subject
 
 from debugserver.errors import MemoryFault, NoSuchProcess, NoSuchThread
 from debugserver.target.capabilities import Detach, Execution, Kill, Memory, Registers, SoftwareBreakpoints
 from debugserver.target.model import Action, ActionKind, Event, Stop, StopReason, ThreadId
+from tests.contract.subjects import KINDS, Subject
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

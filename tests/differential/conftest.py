@@ -6,6 +6,7 @@ import functools
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
+
 from tests.support.differential import PROGRAM, Side, compare
 from tests.support.server import gnu_gdbserver
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
 import pytest
+
 from tests.support.differential import Side, actions, ids, kind, registers, stop, whole, xml
 
 if TYPE_CHECKING:

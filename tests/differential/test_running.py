@@ -8,6 +8,7 @@ import struct
 from typing import TYPE_CHECKING
 
 import pytest
+
 from tests.support.differential import OFFERED, PROGRAM, SYMBOL, Side, stop, whole
 
 if TYPE_CHECKING:

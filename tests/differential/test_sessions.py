@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
+
 from tests.support.differential import PROGRAM, Side, ids, kind, stop, whole, xml
 from tests.support.processes import status, wait_until
 

@@ -7,12 +7,12 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.support.packets import ask, connect, frame, transcript
 
 from debugserver.stub.limits import PACKET_SIZE
 from debugserver.target.model import FileStatus
 from debugserver.testing.fake_files import FakeFiles
 from debugserver.testing.fake_target import FakeTarget
+from tests.support.packets import ask, connect, frame, transcript
 
 if TYPE_CHECKING:
     from debugserver.stub.stub import Stub

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from tests.support.packets import ask, connect, console
 
 from debugserver.stub.registry import MONITOR_COMMANDS
 from debugserver.stub.settings import Settings
 from debugserver.testing.fake_target import FakeTarget
+from tests.support.packets import ask, connect, console
 
 HELP = "The following monitor commands are supported:\n"
 

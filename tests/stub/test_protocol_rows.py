@@ -9,20 +9,6 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.support.packets import (
-    GDB,
-    NO_REPLY,
-    ask,
-    connect,
-    console,
-    frame,
-    send,
-    stop_reply,
-    stopped,
-    take,
-    transcript,
-    unescape,
-)
 
 from debugserver.errors import TargetError
 from debugserver.stub.settings import Settings
@@ -39,6 +25,20 @@ from debugserver.target.model import (
     WatchKind,
 )
 from debugserver.testing.fake_target import FakeTarget
+from tests.support.packets import (
+    GDB,
+    NO_REPLY,
+    ask,
+    connect,
+    console,
+    frame,
+    send,
+    stop_reply,
+    stopped,
+    take,
+    transcript,
+    unescape,
+)
 
 if TYPE_CHECKING:
     from debugserver.stub.stub import Stub

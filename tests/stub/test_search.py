@@ -5,10 +5,10 @@ from __future__ import annotations
 import random
 
 import pytest
-from tests.support.packets import ask, connect, frame, take, transcript
 
 from debugserver.stub.handlers import search
 from debugserver.testing.fake_target import FakeTarget
+from tests.support.packets import ask, connect, frame, take, transcript
 
 START = 0x1000
 

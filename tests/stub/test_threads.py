@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from tests.support.packets import ask, connect, transcript
 
 from debugserver.testing.fake_target import FakeTarget
+from tests.support.packets import ask, connect, transcript
 
 
 @pytest.fixture

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
 import pytest
-from tests.support.packets import ask, connect, transcript, unescape
 
 from debugserver.arch import description
 from debugserver.errors import NoSuchThread
 from debugserver.target.capabilities import Auxv, SignalInfo
 from debugserver.target.model import Libraries, Library, ThreadId
 from debugserver.testing.fake_target import FAKE_ARCHITECTURE, FakeTarget
+from tests.support.packets import ask, connect, transcript, unescape
 
 if TYPE_CHECKING:
     from debugserver.stub.stub import Stub

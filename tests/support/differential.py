@@ -7,11 +7,10 @@ import subprocess
 import xml.etree.ElementTree as ElementTree
 from typing import TYPE_CHECKING
 
+from debugserver.testing.client import RspClient
 from tests.support.processes import is_gone, wait_until
 from tests.support.programs import compile_program
 from tests.support.server import Server, server_command
-
-from debugserver.testing.client import RspClient
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import pexpect
+
 from tests.support.processes import DEADLINE, Output, end_process
 
 if TYPE_CHECKING:

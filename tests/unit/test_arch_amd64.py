@@ -6,9 +6,9 @@ import struct
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.unit.amd64_state import LAYOUTS, NT_FPREGSET, NT_PRSTATUS, NT_X86_XSTATE, Recording, built_area, load
 
 from debugserver.arch import amd64, xsave
+from tests.unit.amd64_state import LAYOUTS, NT_FPREGSET, NT_PRSTATUS, NT_X86_XSTATE, Recording, built_area, load
 
 if TYPE_CHECKING:
     from debugserver.arch.architecture import Architecture, RegisterCodec

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 import pytest
-from tests.unit.amd64_state import LAYOUTS
 
 from debugserver.arch import amd64
 from debugserver.arch.architecture import Architecture, Feature, Register, arrange
 from debugserver.arch.description import target_description
+from tests.unit.amd64_state import LAYOUTS
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 import pytest
-from tests.support.server import Server, gnu_gdbserver, server_command
-from tests.unit.amd64_state import NT_PRSTATUS, NT_X86_XSTATE, build, has_avx512, record, stopped
 
 from debugserver.arch import amd64, xsave
 from debugserver.arch.description import target_description
 from debugserver.testing.client import RspClient
+from tests.support.server import Server, gnu_gdbserver, server_command
+from tests.unit.amd64_state import NT_PRSTATUS, NT_X86_XSTATE, build, has_avx512, record, stopped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from tests.unit.amd64_state import LAYOUTS, NT_X86_XSTATE, load
 
 from debugserver.arch import xsave
+from tests.unit.amd64_state import LAYOUTS, NT_X86_XSTATE, load
 
 
 @pytest.mark.parametrize("name", LAYOUTS)

@@ -6,9 +6,9 @@ import subprocess
 import sys
 
 import pytest
-from tests.support.server import SOURCE, gnu_gdbserver
 
 from debugserver import __version__
+from tests.support.server import SOURCE, gnu_gdbserver
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:

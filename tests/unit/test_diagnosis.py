@@ -9,11 +9,11 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.support.processes import DEADLINE
-from tests.support.server import SOURCE
 
 from debugserver.linux.diagnosis import explain_attach, explain_launch
 from debugserver.target.model import LaunchSettings, ProcessExit
+from tests.support.processes import DEADLINE
+from tests.support.server import SOURCE
 
 if TYPE_CHECKING:
     from pathlib import Path

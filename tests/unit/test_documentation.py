@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from debugserver import options
+from tools import packet_table
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("changelog.d/*.md")])
@@ -25,3 +26,7 @@ def test_the_page_of_the_command_line_has_every_option_and_no_other() -> None:
     documented = set(re.findall(r"^\| `(--[a-z-]+)|, `(--[a-z-]+)", page, re.MULTILINE))
     known = {option.flag for group in options.GROUPS.values() for option in group}
     assert {first or second for first, second in documented} == known
+
+
+def test_the_page_of_the_packets_is_made_from_the_table_as_it_is() -> None:
+    assert packet_table.PAGE.read_text() == packet_table.page(), "run `make docs`"

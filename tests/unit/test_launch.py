@@ -12,12 +12,12 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.support.processes import DEADLINE, is_gone, wait_until
-from tests.support.server import SOURCE
 
 from debugserver.errors import LaunchFailed
 from debugserver.linux.launch import command
 from debugserver.target.model import LaunchSettings
+from tests.support.processes import DEADLINE, is_gone, wait_until
+from tests.support.server import SOURCE
 
 if TYPE_CHECKING:
     from pathlib import Path

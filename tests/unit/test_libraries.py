@@ -6,13 +6,13 @@ import struct
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.support.programs import compile_library, compile_program
-from tests.unit.waiting_process import WaitingProcess
 
 from debugserver.arch import amd64
 from debugserver.linux.libraries import Svr4Libraries
 from debugserver.target.model import Libraries, Library
 from debugserver.testing.fake_target import FakeTarget
+from tests.support.programs import compile_library, compile_program
+from tests.unit.waiting_process import WaitingProcess
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

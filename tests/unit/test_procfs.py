@@ -9,12 +9,12 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.support.processes import wait_until
-from tests.support.programs import compile_program
 
 from debugserver.errors import NoSuchProcess, TargetError
 from debugserver.linux.procfs import Procfs
 from debugserver.linux.system_tables import LinuxTables
+from tests.support.processes import wait_until
+from tests.support.programs import compile_program
 
 if TYPE_CHECKING:
     from pathlib import Path

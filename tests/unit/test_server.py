@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.support.processes import DEADLINE, wait_until
 
 from debugserver.server import server as server_module
 from debugserver.server import transport
@@ -17,6 +16,7 @@ from debugserver.server.server import Server
 from debugserver.server.transport import Listener
 from debugserver.stub.settings import Settings
 from debugserver.testing.fake_target import FakeTarget
+from tests.support.processes import DEADLINE, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

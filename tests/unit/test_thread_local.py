@@ -7,14 +7,14 @@ import subprocess
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
-from tests.support.programs import SOURCES, compile_library, compile_program
-from tests.unit.waiting_process import WaitingProcess
 
 from debugserver.errors import TargetError
 from debugserver.linux.dynamic_symbols import gnu_hash
 from debugserver.linux.libraries import Svr4Libraries
 from debugserver.linux.thread_local import LinuxThreadLocalStorage
 from debugserver.target.model import ThreadId
+from tests.support.programs import SOURCES, compile_library, compile_program
+from tests.unit.waiting_process import WaitingProcess
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -38,7 +38,7 @@ def remove_breakpoint(session: Session, breakpoints: SoftwareBreakpoints, args: 
 
 def _enter(digit: bytes, kind: WatchKind) -> None:
     """Enter Z and z of one kind of hardware point."""
-    what = "hardware breakpoint" if kind is WatchKind.EXECUTE else f"{kind.value} watchpoint"
+    what = "a hardware breakpoint" if kind is WatchKind.EXECUTE else f"a watchpoint ({kind.value})"
 
     def handler(change: str) -> Callable[[Session, Watchpoints, bytes], Reply]:
         def point(session: Session, watchpoints: Watchpoints, args: bytes) -> Reply:
@@ -49,7 +49,7 @@ def _enter(digit: bytes, kind: WatchKind) -> None:
             getattr(watchpoints, change)(session.process(), supported, *place)
             return b"OK"
 
-        point.__doc__ = f"{'Insert' if change.startswith('insert') else 'Remove'} a {what}."
+        point.__doc__ = f"{'Insert' if change.startswith('insert') else 'Remove'} {what}."
         return point
 
     for letter, change in (("Z", "insert_watchpoint"), ("z", "remove_watchpoint")):
