@@ -13,6 +13,7 @@ from debugserver import options
 from debugserver.errors import ConfigurationError, LaunchFailed, Refused, UsageError
 
 if TYPE_CHECKING:
+    from debugserver.linux.target import LinuxTarget
     from debugserver.options import CommandLine
     from debugserver.stub.settings import Settings
     from debugserver.target.target import Target
@@ -26,9 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
     words = sys.argv[1:] if arguments is None else arguments
     _open_standard_streams()
     if words[:1] == ["demo"]:
-        from debugserver import demo
-
-        return demo.main(words[1:])
+        return _demonstrate(words[1:])
     try:
         line = options.parse(words)
         _check_packets(line.settings.disabled_packets)
@@ -39,6 +38,17 @@ def main(arguments: list[str] | None = None) -> int:
         print(line.information)
         return 0
     return _run(line)
+
+
+def _demonstrate(words: list[str]) -> int:
+    from debugserver import demo
+
+    try:
+        return demo.main(words)
+    except BrokenPipeError:
+        # Nobody reads on (`debugserver demo | head`); nor is there anybody to be told so when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return _FAILED
 
 
 def _run(line: CommandLine) -> int:
@@ -90,7 +100,7 @@ def _serve(line: CommandLine) -> None:
         source.close()
 
 
-def _make_target(line: CommandLine) -> Target:
+def _make_target(line: CommandLine) -> LinuxTarget:
     from debugserver.linux.launch import INHERITED
     from debugserver.linux.target import LinuxTarget
 
@@ -119,7 +129,9 @@ def _foretell_failure(line: CommandLine) -> None:
         _say("; ".join(filter(None, explanation)))
 
 
-def _let_go(target: Target, settings: Settings) -> None:
+def _let_go(target: LinuxTarget, settings: Settings) -> None:
+    if not settings.extended and not settings.exit_requested:
+        target.await_left_running()
     processes = target.processes()
     launched = [pid for pid in processes if not target.attached(pid)]
     attached = [pid for pid in processes if target.attached(pid)]

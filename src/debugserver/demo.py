@@ -60,6 +60,8 @@ def main(arguments: list[str]) -> int:
     try:
         with RspClient(ours, timeout=TIMEOUT) as client:
             _run_steps(Session(client))
+    except BrokenPipeError:
+        raise
     except (DebugServerError, OSError, struct.error) as error:
         print(f"\nFailed: {error}")
         return 1

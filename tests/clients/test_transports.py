@@ -223,6 +223,18 @@ def test_what_was_attached_to_lives_on() -> None:
             sleeper.kill()
 
 
+def test_the_server_stays_as_long_as_a_program_that_it_started_and_let_go() -> None:
+    with started("--once", ":0", "/bin/cat", "/dev/zero") as server:
+        with connect(server) as client:
+            client.supported()
+            assert client.request(b"D") == b"OK"
+        pid = server.debuggee
+        wait_until(lambda: status(pid, "TracerPid") == "0", "the program is let go")
+        assert server.process.poll() is None
+        os.kill(pid, signal.SIGKILL)
+        assert server.wait() == 0
+
+
 def test_a_program_that_is_not_there_is_reported_as_gdbserver_does(tmp_path: Path) -> None:
     """The shell's own line, and then at once gdbserver's: GDB's test suite waits for them (gdb.server)."""
     environment = {**os.environ, "PYTHONPATH": str(SOURCE), "SHELL": "/bin/sh"}

@@ -143,7 +143,11 @@ class LinuxDetach(Detach):
         self._tracer = tracer
 
     def detach(self, pid: int) -> None:
-        detach_process(self._tracer, self._tracer.table.process(pid))
+        process = self._tracer.table.process(pid)
+        if not process.attached:
+            # It is still our child, and the terminal's foreground.
+            self._tracer.left_running[pid], process.at_end = process.at_end, lambda: None
+        detach_process(self._tracer, process)
 
 
 def detach_process(tracer: Tracer, process: LinuxProcess) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from debugserver.errors import TargetError
@@ -92,6 +94,14 @@ class LinuxTarget(Target):
     def attached(self, pid: int) -> bool:
         return self._table.process(pid).attached
 
+    def await_left_running(self) -> None:
+        """Programs that were started here and let go keep the terminal until they end: wait for that."""
+        for pid, at_end in self._tracer.left_running.items():
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, 0)
+            at_end()
+        self._tracer.left_running.clear()
+
     def close(self) -> None:
         """End what was started here, let go of what was attached to."""
         for process in self._table.processes():
@@ -99,4 +109,6 @@ class LinuxTarget(Target):
                 detach_process(self._tracer, process)
             else:
                 kill_process(self._tracer, process)
+        for at_end in self._tracer.left_running.values():
+            at_end()
         self._tracer.close()

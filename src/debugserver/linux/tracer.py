@@ -44,6 +44,8 @@ class Tracer:
         self.ready: deque[LinuxThread] = deque()
         """Threads with an event that the client may be told."""
         self.exits: deque[ProcessExit | ThreadExit] = deque()
+        self.left_running: dict[int, Callable[[], None]] = {}
+        """Children of ours that clients let go -> what is due when they end."""
         self.early: dict[int, Stopped] = {}
         """First stops of threads and children whose birth was not reported yet."""
         self.reported: frozenset[StopReason] = frozenset()
