@@ -93,7 +93,8 @@ def _serve(line: CommandLine) -> None:
                 reopen=endpoint.open if endpoint.reopens else None,
             )
             server.end_on_signals()
-            server.run()
+            if server.run() and not (settings.extended or settings.exit_requested):
+                target.await_left_running()
         finally:
             _let_go(target, settings)
     finally:
@@ -130,8 +131,6 @@ def _foretell_failure(line: CommandLine) -> None:
 
 
 def _let_go(target: LinuxTarget, settings: Settings) -> None:
-    if not settings.extended and not settings.exit_requested:
-        target.await_left_running()
     processes = target.processes()
     launched = [pid for pid in processes if not target.attached(pid)]
     attached = [pid for pid in processes if target.attached(pid)]

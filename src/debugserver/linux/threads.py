@@ -8,7 +8,6 @@ never runs.
 
 from __future__ import annotations
 
-import signal
 from typing import TYPE_CHECKING
 
 from debugserver.linux.watchpoints import WatchpointTable
@@ -144,7 +143,3 @@ class LinuxProcess:
         thread = LinuxThread(self, tid)
         self.threads[tid] = thread
         return thread
-
-
-NOT_PASSED_ON = frozenset({signal.SIGTRAP, signal.SIGINT})
-"""The debugger's own signals: never given to a process that is let go (GDB's default for both is "nopass")."""

@@ -33,6 +33,11 @@ class Stopped(NamedTuple):
         return self.signal == signal.SIGTRAP | 0x80
 
     @property
+    def is_signal(self) -> bool:
+        """A signal on its way (or a trap of the debugger's making)."""
+        return self.event == 0 and not self.is_system_call
+
+    @property
     def is_group_stop(self) -> bool:
         """Job control stopped the process."""
         return self.event == ptrace.EVENT_STOP and self.signal != signal.SIGTRAP

@@ -214,13 +214,15 @@ class Server:
         """Let `run` return soon; also from another thread."""
         self._loop.stop()
 
-    def run(self) -> None:
-        """Serve until somebody ends it. The target stays as the last client left it."""
+    def run(self) -> bool:
+        """Serve until the end: whether it came by itself, and not by `stop` or a signal. The target stays as the last
+        client left it."""
         try:
             self._open(self._source)
             while not (self._ended or self._loop.stopped):
                 self._loop.turn(self._patience())
                 self._advance()
+            return not self._loop.stopped
         finally:
             self._close()
 
