@@ -77,7 +77,7 @@ class LinuxExecution(Execution):
             thread.signal = signal
             return
         try:
-            ptrace.send_signal(thread.process.pid, thread.tid, signal)
+            ptrace.send_signal(thread.tid, signal)
         except NoSuchThread:
             return
         thread.passing.append(signal)

@@ -14,6 +14,7 @@ from debugserver.errors import NoSuchProcess, NoSuchThread
 from debugserver.linux import events, ptrace, registers
 from debugserver.linux.breakpoints import BreakpointTable
 from debugserver.linux.memory import MemoryFile
+from debugserver.linux.release import release
 from debugserver.linux.threads import LinuxProcess
 from debugserver.linux.waits import Stopped
 from debugserver.linux.watchpoints import WatchpointTable
@@ -48,13 +49,18 @@ def handle_event(tracer: Tracer, thread: LinuxThread, event: int) -> bool:
 
 def _welcome(tracer: Tracer, parent: LinuxThread, event: int) -> None:
     tid = ptrace.event_message(parent.tid)
-    if event == ptrace.EVENT_CLONE and tracer.procfs.thread_group(tid) in (parent.process.pid, 0):
+    if event == ptrace.EVENT_CLONE and _is_thread(tracer, parent.process, tid):
         _welcome_thread(tracer, parent, tid)
         return
     # The child stops before it runs anything; with its parent standing here, nothing can change in between.
     status = tracer.early.pop(tid, None) or tracer.await_status(tid)
     if isinstance(status, Stopped):
         _welcome_child(tracer, parent, tid, is_vfork=event == ptrace.EVENT_VFORK)
+
+
+def _is_thread(tracer: Tracer, process: LinuxProcess, tid: int) -> bool:
+    """A clone that shares the memory without being of the process's thread group is a thread to clients all the same."""
+    return tracer.procfs.thread_group(tid) in (process.pid, 0) or ptrace.share_memory(process.pid, tid)
 
 
 def _welcome_thread(tracer: Tracer, parent: LinuxThread, tid: int) -> None:
@@ -71,7 +77,7 @@ def _welcome_child(tracer: Tracer, parent: LinuxThread, pid: int, *, is_vfork: b
     """A child stands at its beginning: it is debugged, followed as a guest, or let go."""
     process = parent.process
     parent.in_vfork = is_vfork
-    shared = is_vfork or ptrace.share_memory(process.pid, pid)
+    shared = is_vfork or ptrace.share_memory(parent.tid, pid)
     reason = StopReason.VFORK if is_vfork else StopReason.FORK
     if reason in tracer.reported and not process.is_guest and not process.execs_to_come:
         child = _add_child(tracer, process, pid, shared=shared)
@@ -110,11 +116,7 @@ def _release_child(parent: LinuxProcess, pid: int) -> None:
 def release_guest(tracer: Tracer, thread: LinuxThread) -> None:
     """Let a stopped guest go."""
     tracer.table.remove_process(thread.process)
-    try:
-        registers.flush(thread)
-        ptrace.detach(thread.tid, thread.signal)
-    except NoSuchThread:
-        return
+    release(tracer, thread)
 
 
 def revive_leader(tracer: Tracer, tid: int) -> LinuxThread | None:

@@ -52,7 +52,7 @@ EVENT_VFORK_DONE = 5
 EVENT_STOP = 128
 
 _MACHINE = os.uname().machine
-_TGKILL = {"x86_64": 234, "aarch64": 131}.get(_MACHINE, -1)
+_TKILL = {"x86_64": 200, "aarch64": 130}.get(_MACHINE, -1)
 _KCMP = {"x86_64": 312, "aarch64": 272}.get(_MACHINE, -1)
 _KCMP_VM = 1
 
@@ -203,22 +203,22 @@ def write_siginfo(tid: int, data: bytearray) -> None:
     _call(_SETSIGINFO, tid, 0, _address(data))
 
 
-def has_pending(tid: int, signal_number: int) -> bool:
-    """PTRACE_PEEKSIGINFO: whether the stopped thread's own queue holds this signal."""
+def has_pending_trap(tid: int) -> bool:
+    """PTRACE_PEEKSIGINFO: whether a SIGTRAP of the kernel's making (si_code > 0) is in the stopped thread's own queue."""
     batch = 8
     data = bytearray(batch * SIGINFO_SIZE)
     arguments = _PeekSiginfo(0, 0, batch)
     while count := _call(_PEEKSIGINFO, tid, ctypes.addressof(arguments), _address(data)):
-        numbers = (data[i * SIGINFO_SIZE] for i in range(count))
-        if signal_number in numbers:
-            return True
+        for start in range(0, count * SIGINFO_SIZE, SIGINFO_SIZE):
+            if data[start] == signal.SIGTRAP and int.from_bytes(data[start + 8 : start + 12], "little", signed=True) > 0:
+                return True
         arguments.offset += count
     return False
 
 
-def send_signal(pid: int, tid: int, signal_number: int) -> None:
-    """tgkill(2), by number: not every C library has a function for it. NoSuchThread."""
-    if libc.syscall(_TGKILL, pid, tid, signal_number) == -1:
+def send_signal(tid: int, signal_number: int) -> None:
+    """tkill(2), by number: C libraries have no function for it. A traced tid is not reused. NoSuchThread."""
+    if libc.syscall(_TKILL, tid, signal_number) == -1:
         number = ctypes.get_errno()
         ctypes.set_errno(0)
         raise _error(number, 0, tid)
