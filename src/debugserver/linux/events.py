@@ -6,8 +6,9 @@ from __future__ import annotations
 import signal
 from typing import TYPE_CHECKING
 
-from debugserver.errors import MemoryFault, NoSuchThread
+from debugserver.errors import MemoryFault, NoSuchProcess, NoSuchThread
 from debugserver.linux import family, ptrace, registers, stepping, watchpoints
+from debugserver.linux.release import release_stopped
 from debugserver.linux.waits import Exited, Stopped
 from debugserver.target.model import ActionKind, ProcessExit, Stop, StopReason, ThreadExit
 
@@ -18,19 +19,22 @@ if TYPE_CHECKING:
 
 _SI_KERNEL = 128
 """si_code of a breakpoint instruction on x86."""
-_TRAP_CODES = frozenset({1, 2, 4})
-"""TRAP_BRKPT (a stepped system call), TRAP_TRACE, TRAP_HWBKPT."""
+_TRAP_CODES = frozenset({1, 2, 4, 5})
+"""TRAP_BRKPT (a stepped system call), TRAP_TRACE, TRAP_HWBKPT, and SIGTRAP (a step that ended at a signal handler)."""
 
 
 def handle_status(tracer: Tracer, tid: int, status: Status) -> None:
     """Take one status in."""
+    leaver = tracer.leaving.pop(tid, None)
     thread = tracer.table.find_tid(tid) or family.revive_leader(tracer, tid)
     if isinstance(status, Exited):
         _handle_exit(tracer, tid, status)
-    elif thread is None:
-        tracer.early[tid] = status
-    else:
+    elif thread is not None:
         handle_stop(tracer, thread, status)
+    elif leaver is not None:
+        release_stopped(tracer, leaver, status)
+    else:
+        tracer.early[tid] = status
 
 
 def _handle_exit(tracer: Tracer, tid: int, status: Exited) -> None:
@@ -51,10 +55,10 @@ def handle_stop(tracer: Tracer, thread: LinuxThread, status: Stopped) -> None:
     """A known thread stopped: find out why, then report it, keep it, or let it go on."""
     halting, thread.halting = thread.halting, False
     thread.stopped = True
-    thread.signal_stop = status.event == 0 and not status.is_system_call
+    thread.signal_stop = status.is_signal
     try:
         finished = _classify(tracer, thread, status, halting)
-    except NoSuchThread:
+    except (NoSuchThread, NoSuchProcess):
         thread.stopped = False
         return
     if not finished:
@@ -72,7 +76,7 @@ def _classify(tracer: Tracer, thread: LinuxThread, status: Stopped, halting: boo
     """Set `thread.event` if there is one. False: the stop was taken care of and the thread may be gone or running."""
     if status.is_system_call:
         return _classify_system_call(thread)
-    if status.event == 0:
+    if status.is_signal:
         return _classify_signal(tracer, thread, status.signal)
     if status.event == ptrace.EVENT_STOP:
         return _classify_event_stop(tracer, thread, status, halting)
@@ -84,7 +88,7 @@ def _classify_event_stop(tracer: Tracer, thread: LinuxThread, status: Stopped, h
     thread.group_stopped = status.is_group_stop
     if thread.exec_path:
         family.report_exec(tracer, thread)
-    elif halting and ptrace.has_pending(thread.tid, signal.SIGTRAP):
+    elif halting and ptrace.has_pending_trap(thread.tid):
         # The trap of a breakpoint or a step that is done already comes after this stop. Taken in now, it finds
         # its breakpoint still there, and the pc is put back before anybody looks at it.
         ptrace.resume(thread.tid)

@@ -10,7 +10,7 @@ from debugserver.target.capabilities import Execution, ProcessEvents, SystemCall
 from debugserver.target.model import Stop, StopReason
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from debugserver.linux.threads import LinuxThread
     from debugserver.linux.tracer import Tracer
@@ -50,12 +50,12 @@ class LinuxExecution(Execution):
         thread.action = action
         thread.halt_reported = False
         thread.group_stopped = False
+        if action.signal:
+            self._give(thread, action.signal)
         if thread.event is not None and not self._outdated(thread, thread.event):
             self._tracer.report(thread)
             return
         thread.event = None
-        if action.signal:
-            self._give(thread, action.signal)
         if thread.stopped:
             self._tracer.run(thread)
 
@@ -118,6 +118,11 @@ class LinuxExecution(Execution):
                 continue
             found.halt_reported = True
             self._tracer.interrupt(found)
+
+    def halt_any(self, threads: Sequence[ThreadId]) -> None:
+        found = (self._tracer.table.find_tid(thread.tid) for thread in threads)
+        able = [thread.id for thread in found if thread is not None and not thread.in_vfork]
+        self.halt((able or threads)[:1])
 
     def halt_all(self) -> None:
         tracer = self._tracer

@@ -7,11 +7,12 @@ import signal
 from typing import TYPE_CHECKING
 
 from debugserver.arch.amd64 import BREAKPOINT
-from debugserver.errors import AttachRefused, LaunchFailed, NoSuchThread, TargetError
-from debugserver.linux import family, ptrace, registers, watchpoints
+from debugserver.errors import AttachRefused, LaunchFailed, TargetError
+from debugserver.linux import family, ptrace, registers
 from debugserver.linux.breakpoints import BreakpointTable
 from debugserver.linux.memory import MemoryFile
-from debugserver.linux.threads import NOT_PASSED_ON, LinuxProcess
+from debugserver.linux.release import release
+from debugserver.linux.threads import LinuxProcess
 from debugserver.target.capabilities import Attach, Detach, Kill, Launch
 from debugserver.target.model import Action, ActionKind, Stop, StopReason
 
@@ -69,7 +70,7 @@ class LinuxAttach(Attach):
             if self._stop(thread):
                 process.architecture = registers.find_architecture(thread)
                 return thread.id
-        self._tracer.table.remove_process(process)
+        _free(self._tracer, process, [])
         raise AttachRefused(f"process {process.pid} does not stop", "it may be stuck in the kernel (state D)")
 
     def _stop(self, thread: LinuxThread) -> bool:
@@ -178,19 +179,10 @@ def _free(tracer: Tracer, process: LinuxProcess, guests: list[LinuxProcess]) -> 
         process.breakpoints.clear(process.memory)
     for guest in guests:
         _free(tracer, guest, [])
-    for thread in tuple(process.threads.values()):
-        _detach_thread(thread)
+    threads = tuple(process.threads.values())
     tracer.table.remove_process(process)
-
-
-def _detach_thread(thread: LinuxThread) -> None:
-    number = thread.signal or thread.stop_signal
-    try:
-        watchpoints.clear(thread)
-        registers.flush(thread)
-        ptrace.detach(thread.tid, 0 if number in NOT_PASSED_ON else number)
-    except NoSuchThread:
-        return
+    for thread in threads:
+        release(tracer, thread)
 
 
 class LinuxKill(Kill):

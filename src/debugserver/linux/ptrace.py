@@ -10,6 +10,7 @@ import ctypes
 import errno
 import os
 import signal
+import struct
 
 from debugserver.errors import NoSuchThread, TargetError
 
@@ -204,13 +205,14 @@ def write_siginfo(tid: int, data: bytearray) -> None:
 
 
 def has_pending_trap(tid: int) -> bool:
-    """PTRACE_PEEKSIGINFO: whether a SIGTRAP of the kernel's making (si_code > 0) is in the stopped thread's own queue."""
+    """PTRACE_PEEKSIGINFO: whether a stopped thread's own queue holds a SIGTRAP of the kernel's making (si_code > 0)."""
     batch = 8
     data = bytearray(batch * SIGINFO_SIZE)
     arguments = _PeekSiginfo(0, 0, batch)
     while count := _call(_PEEKSIGINFO, tid, ctypes.addressof(arguments), _address(data)):
         for start in range(0, count * SIGINFO_SIZE, SIGINFO_SIZE):
-            if data[start] == signal.SIGTRAP and int.from_bytes(data[start + 8 : start + 12], "little", signed=True) > 0:
+            number, _, code = struct.unpack_from("<3i", data, start)
+            if number == signal.SIGTRAP and code > 0:
                 return True
         arguments.offset += count
     return False

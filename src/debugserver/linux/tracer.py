@@ -48,6 +48,8 @@ class Tracer:
         """Children of ours that clients let go -> what is due when they end."""
         self.early: dict[int, Stopped] = {}
         """First stops of threads and children whose birth was not reported yet."""
+        self.leaving: dict[int, LinuxThread] = {}
+        """Threads that were let go where they could not be stopped."""
         self.reported: frozenset[StopReason] = frozenset()
         """Which births and transformations clients are told of."""
         self._holds = 0
@@ -111,12 +113,9 @@ class Tracer:
 
     def collect(self) -> None:
         """Take in every status that is there."""
-        found = waits.poll()
-        if found is None:
-            self._find_dead_leaders()
-        while found is not None:
+        while found := waits.poll():
             handle_status(self, *found)
-            found = waits.poll()
+        self._find_dead_leaders()
 
     def wait(self, seconds: float) -> bool:
         """Wait until there may be a status; whether there may."""
@@ -162,15 +161,13 @@ class Tracer:
     def await_status(self, tid: int, seconds: float = _STOP_DEADLINE) -> Status | None:
         """The next status of one thread, leaving all others for later; None if there is none in time."""
         deadline = time.monotonic() + seconds
-        while (found := waits.poll(tid)) is None:
-            if time.monotonic() > deadline:
-                return None
+        while (found := waits.poll(tid)) is None and time.monotonic() < deadline:
             self.drain_wakeup()
             if (found := waits.poll(tid)) is not None:
                 break
             self.wait(min(_LOOK_AGAIN, seconds))
         self.wake()
-        return found[1]
+        return found[1] if found else None
 
     def hold(self, processes: Iterable[LinuxProcess]) -> None:
         """Stop every thread of these processes, quietly, before returning; each hold needs a `let_go`."""

@@ -108,7 +108,7 @@ class Stops:
 
     def _interrupt(self, execution: Execution) -> None:
         running = [thread for thread in self._threads() if execution.running(thread)]
-        execution.halt(running[:1])
+        execution.halt_any(running)
 
     def halt(self, threads: list[ThreadId]) -> None:
         """Stop these threads; non-stop reports each."""
@@ -135,6 +135,8 @@ class Stops:
             if event is None:
                 if not self._something_runs():
                     self._finish(self._nothing_resumed())
+                elif self._interrupted:
+                    self._interrupt(execution)
                 return
             if not isinstance(event, ThreadExit):
                 event = self._mark_interrupt(event)

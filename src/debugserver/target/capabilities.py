@@ -88,6 +88,10 @@ class Execution(ABC):
     def halt(self, threads: Iterable[ThreadId]) -> None:
         """Ask running threads to stop; each reports a Stop (HALTED, unless something else happened first)."""
 
+    def halt_any(self, threads: Sequence[ThreadId]) -> None:
+        """Ask one of these running threads to stop, the first that can."""
+        self.halt(threads[:1])
+
     @abstractmethod
     def halt_all(self) -> None:
         """Stop every thread before returning. None reports; what had happened meanwhile is reported once resumed."""

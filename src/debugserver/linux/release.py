@@ -1,0 +1,38 @@
+"""Letting threads go without a trace of us, also those that cannot be stopped just now."""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING
+
+from debugserver.errors import NoSuchThread
+from debugserver.linux import ptrace, registers, watchpoints
+
+if TYPE_CHECKING:
+    from debugserver.linux.threads import LinuxThread
+    from debugserver.linux.tracer import Tracer
+    from debugserver.linux.waits import Stopped
+
+_NOT_PASSED_ON = frozenset({signal.SIGTRAP, signal.SIGINT})
+"""The debugger's own signals: never given to a process that is let go (GDB's default for both is "nopass")."""
+
+
+def release(tracer: Tracer, thread: LinuxThread) -> None:
+    """Detach a thread that is no longer in the table; one that runs, or waits for a vfork child, when it next stops."""
+    if not thread.stopped:
+        tracer.leaving[thread.tid] = thread
+        return
+    number = thread.signal or thread.stop_signal
+    try:
+        watchpoints.clear(thread)
+        registers.flush(thread)
+        ptrace.detach(thread.tid, 0 if number in _NOT_PASSED_ON else number)
+    except NoSuchThread:
+        return
+
+
+def release_stopped(tracer: Tracer, thread: LinuxThread, status: Stopped) -> None:
+    """Detach a thread that was to go when it next stopped, which is now."""
+    thread.stopped = True
+    thread.stop_signal = status.signal if status.is_signal else 0
+    release(tracer, thread)
