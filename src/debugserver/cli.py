@@ -15,6 +15,7 @@ from debugserver.errors import ConfigurationError, LaunchFailed, Refused, UsageE
 if TYPE_CHECKING:
     from debugserver.linux.target import LinuxTarget
     from debugserver.options import CommandLine
+    from debugserver.server.log import Log
     from debugserver.stub.settings import Settings
     from debugserver.target.target import Target
 
@@ -68,6 +69,7 @@ def _run(line: CommandLine) -> int:
 
 def _serve(line: CommandLine) -> None:
     from debugserver.server import transport
+    from debugserver.server.log import Log
     from debugserver.server.server import Server
     from debugserver.stub.stub import Stub
 
@@ -81,7 +83,8 @@ def _serve(line: CommandLine) -> None:
         if endpoint.notice:
             settings.announce(endpoint.notice)
         settings.announces_exits = not endpoint.shares_terminal
-        target = _make_target(line)
+        log = Log(settings)
+        target = _make_target(line, log)
         try:
             _take_hold(line, target)
             server = Server(
@@ -91,6 +94,7 @@ def _serve(line: CommandLine) -> None:
                 lambda: Stub(target, settings),
                 once=line.once,
                 reopen=endpoint.open if endpoint.reopens else None,
+                log=log,
             )
             server.end_on_signals()
             if server.run() and not (settings.extended or settings.exit_requested):
@@ -101,11 +105,11 @@ def _serve(line: CommandLine) -> None:
         source.close()
 
 
-def _make_target(line: CommandLine) -> LinuxTarget:
+def _make_target(line: CommandLine, log: Log) -> LinuxTarget:
     from debugserver.linux.launch import INHERITED
     from debugserver.linux.target import LinuxTarget
 
-    return LinuxTarget(line.launch, INHERITED)
+    return LinuxTarget(line.launch, INHERITED, log.text)
 
 
 def _take_hold(line: CommandLine, target: Target) -> None:

@@ -306,6 +306,19 @@ def test_packets_can_be_disabled(program: Path, disabled: str, beginning: bytes,
         assert (client.request(b"qC") == b"") is (disabled == "qC")
 
 
+def test_what_threads_and_debug_registers_do_can_be_logged(program: Path) -> None:
+    with started("--debug=threads", ":0", program) as server:
+        with connect(server) as client:
+            client.supported()
+            client.monitor("set debug-hw-points 1")
+            address = int.from_bytes(client.read_register(7), "little")
+            assert client.request(b"Z2,%x,8" % address) == b"OK"
+            client.resume(b"vCont;s")
+            client.wait_stop()
+        server.log.wait_for(rf"^\[threads\] run {server.debuggee}: step, signal 0$")
+        server.log.wait_for(rf"^\[hw-points\] debug registers of {server.debuggee}: \({address}, 0, 0, 0, ")
+
+
 def test_quiet_is_quiet(program: Path, tmp_path: Path) -> None:
     path = tmp_path / "socket"
     with started("--quiet", f"unix:{path}", program) as server:

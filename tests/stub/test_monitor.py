@@ -124,9 +124,9 @@ def test_mistakes_in_gnu_commands_are_explained(command: str, message: str) -> N
 def test_hardware_points() -> None:
     settings = Settings()
     assert monitor("set debug-hw-points 1", settings) == "H/W point debugging output enabled.\n"
-    assert settings.debug_hardware_points
+    assert settings.debug == {"hw-points"}
     assert monitor("set debug-hw-points 0", settings) == "H/W point debugging output disabled.\n"
-    assert not settings.debug_hardware_points
+    assert settings.debug == set()
 
 
 @pytest.mark.parametrize(

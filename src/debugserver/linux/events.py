@@ -25,6 +25,7 @@ _TRAP_CODES = frozenset({1, 2, 4, 5})
 
 def handle_status(tracer: Tracer, tid: int, status: Status) -> None:
     """Take one status in."""
+    tracer.log("threads", "%d: %s", tid, status)
     leaver = tracer.leaving.pop(tid, None)
     thread = tracer.table.find_tid(tid) or family.revive_leader(tracer, tid)
     if isinstance(status, Exited):

@@ -49,7 +49,7 @@ def handle_event(tracer: Tracer, thread: LinuxThread, event: int) -> bool:
 
 def _welcome(tracer: Tracer, parent: LinuxThread, event: int) -> None:
     tid = ptrace.event_message(parent.tid)
-    if event == ptrace.EVENT_CLONE and _is_thread(tracer, parent.process, tid):
+    if event == ptrace.EVENT_CLONE and _is_thread(tracer, parent, tid):
         _welcome_thread(tracer, parent, tid)
         return
     # The child stops before it runs anything; with its parent standing here, nothing can change in between.
@@ -58,9 +58,9 @@ def _welcome(tracer: Tracer, parent: LinuxThread, event: int) -> None:
         _welcome_child(tracer, parent, tid, is_vfork=event == ptrace.EVENT_VFORK)
 
 
-def _is_thread(tracer: Tracer, process: LinuxProcess, tid: int) -> bool:
-    """A clone that shares the memory without being of the process's thread group is a thread to clients all the same."""
-    return tracer.procfs.thread_group(tid) in (process.pid, 0) or ptrace.share_memory(process.pid, tid)
+def _is_thread(tracer: Tracer, parent: LinuxThread, tid: int) -> bool:
+    """A clone that shares the memory is a thread to clients, even if it is not of the process's thread group."""
+    return tracer.procfs.thread_group(tid) in (parent.process.pid, 0) or ptrace.share_memory(parent.tid, tid)
 
 
 def _welcome_thread(tracer: Tracer, parent: LinuxThread, tid: int) -> None:

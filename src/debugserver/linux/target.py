@@ -29,7 +29,7 @@ from debugserver.linux.thread_local import LinuxThreadLocalStorage
 from debugserver.linux.tracer import Tracer
 from debugserver.linux.watchpoints import LinuxWatchpoints
 from debugserver.target import capabilities as abilities
-from debugserver.target.target import Target
+from debugserver.target.target import Target, TargetLog, log_nothing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,11 +44,12 @@ Capability = TypeVar("Capability")
 class LinuxTarget(Target):
     """Processes that this server started or attached to."""
 
-    def __init__(self, settings: LaunchSettings, streams: Streams = INHERITED) -> None:
+    def __init__(self, settings: LaunchSettings, streams: Streams = INHERITED, log: TargetLog = log_nothing) -> None:
         """`settings`: what programs are started with unless a client says otherwise; `streams`: their standard
-        streams."""
+        streams. ConfigurationError."""
         procfs = Procfs()
-        self._tracer = tracer = Tracer(procfs)
+        procfs.require_own()
+        self._tracer = tracer = Tracer(procfs, log)
         self._table = tracer.table
         memory = LinuxMemory(tracer.table)
         registers = LinuxRegisters(tracer.table)

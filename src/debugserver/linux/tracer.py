@@ -19,6 +19,7 @@ from debugserver.linux import ptrace, registers, waits, watchpoints
 from debugserver.linux.events import handle_status
 from debugserver.linux.table import ProcessTable
 from debugserver.target.model import ProcessExit, ThreadExit
+from debugserver.target.target import TargetLog, log_nothing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
     from debugserver.linux.procfs import Procfs
     from debugserver.linux.threads import LinuxProcess, LinuxThread
     from debugserver.linux.waits import Status, Stopped
-    from debugserver.target.model import StopReason
+    from debugserver.target.target import TargetLog
+from debugserver.target.model import StopReason
 
 _STOP_DEADLINE = 5.0
 """Seconds. A thread that does not stop by then sleeps uninterruptibly in the kernel."""
@@ -38,8 +40,9 @@ _LOOK_AGAIN = 0.02
 class Tracer:
     """Moves all traced threads of one server."""
 
-    def __init__(self, procfs: Procfs) -> None:
+    def __init__(self, procfs: Procfs, log: TargetLog = log_nothing) -> None:
         self.procfs = procfs
+        self.log = log
         self.table = ProcessTable()
         self.ready: deque[LinuxThread] = deque()
         """Threads with an event that the client may be told."""
@@ -73,9 +76,11 @@ class Tracer:
     def run(self, thread: LinuxThread) -> None:
         """Let a stopped thread run or step, with its signal. One that was killed meanwhile reports its end by
         itself."""
+        self.log("threads", "run %d: %s, signal %d", thread.tid, thread.action.kind.value, thread.signal)
         try:
             registers.flush(thread)
-            watchpoints.flush(thread)
+            if watchpoints.flush(thread):
+                self.log("hw-points", "debug registers of %d: %s", thread.tid, thread.debug_registers)
             if thread.group_stopped and not thread.signal and not thread.stepping:
                 ptrace.listen(thread.tid)
             elif thread.stepping:
@@ -100,6 +105,7 @@ class Tracer:
         """Ask a running thread to stop."""
         if thread.stopped or thread.halting:
             return
+        self.log("threads", "interrupt %d", thread.tid)
         try:
             ptrace.interrupt(thread.tid)
         except NoSuchThread:
@@ -201,19 +207,27 @@ class Tracer:
             self.let_go()
 
     def _find_dead_leaders(self) -> None:
-        """A leader that exits before its threads is a zombie that waitpid keeps to itself until the last of them
-        ends."""
+        """A leader that exits before its threads is a zombie that waitpid keeps to itself until the last of them ends.
+
+        When the whole process ends, its leader is one too, for as long as the others take.
+        """
         for process in tuple(self.table.all()):
             leader = process.threads.get(process.pid)
             if leader is None or leader.stopped or len(process.threads) == 1:
                 continue
-            if self._is_zombie(process.pid):
+            if self._state(leader) == "Z" and any(map(self._lives_on, process.threads.values())):
                 self.table.remove_thread(leader)
                 if leader.resumed and not process.is_guest:
                     self.exits.append(ThreadExit(leader.id, 0))
 
-    def _is_zombie(self, pid: int) -> bool:
-        try:
-            return self.procfs.state(pid) == "Z"
-        except NoSuchProcess:
+    def _lives_on(self, thread: LinuxThread) -> bool:
+        """Whether a thread is not ending with its whole process. One that we hold has left its stop when it is."""
+        if self.procfs.is_ending(thread.process.pid, thread.tid):
             return False
+        return not thread.stopped or self._state(thread) == "t"
+
+    def _state(self, thread: LinuxThread) -> str:
+        try:
+            return self.procfs.state(thread.process.pid, thread.tid)
+        except NoSuchProcess:
+            return "X"

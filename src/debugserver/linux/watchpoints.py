@@ -104,12 +104,12 @@ class WatchpointTable:
         return None
 
 
-def flush(thread: LinuxThread) -> None:
-    """Put the process's points into a thread in a ptrace-stop."""
+def flush(thread: LinuxThread) -> bool:
+    """Put the process's points into a thread in a ptrace-stop; whether there was anything to change."""
     wanted = thread.process.watchpoints.values
     held = thread.debug_registers
     if wanted == held or wanted is None:
-        return
+        return False
     *addresses, control = wanted
     if held and held[-1]:
         ptrace.write_debug_register(thread.tid, x86_debug.CONTROL, 0)
@@ -118,6 +118,7 @@ def flush(thread: LinuxThread) -> None:
             ptrace.write_debug_register(thread.tid, index, address)
     ptrace.write_debug_register(thread.tid, x86_debug.CONTROL, control)
     thread.debug_registers = wanted
+    return True
 
 
 def clear(thread: LinuxThread) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from debugserver.stub.settings import Settings
 
-_VERBOSITY = {"event-loop": -1, "threads": -1, "remote": -2}
+_VERBOSITY = {"event-loop": -1, "threads": -1, "remote": -2, "hw-points": -2}
 """From which `verbosity` down a component is logged without having been asked for."""
 _STANDARD_ERROR = 2
 _LONGEST = 512
@@ -30,10 +30,10 @@ class Log:
             text = data[:_LONGEST].decode("ascii", "backslashreplace")
             self._write(component, f'{what} "{text}"' + (f" and {rest} bytes more" if rest > 0 else ""))
 
-    def text(self, component: str, text: str) -> None:
-        """Log one line."""
+    def text(self, component: str, form: str, *values: object) -> None:
+        """Log one line; it is put together (`form % values`) only if somebody wants it."""
         if self._wanted(component):
-            self._write(component, text)
+            self._write(component, form % values)
 
     def close(self) -> None:
         """Close the debug file."""

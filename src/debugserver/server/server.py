@@ -189,6 +189,7 @@ class Server:
         *,
         once: bool = False,
         reopen: Callable[[], Listener | Connection] | None = None,
+        log: Log | None = None,
     ) -> None:
         """`source` is closed at the end, and `reopen` makes another one when it was a connection that is gone;
         `new_stub` makes a fresh conversation for each client; `once`: the first client is the last."""
@@ -200,7 +201,7 @@ class Server:
         self._reopen = reopen
         self._listener: Listener | None = None
         self._execution = target.capability(Execution)
-        self._log = Log(settings)
+        self._log = log or Log(settings)
         self._loop = Loop()
         self._client: Client | None = None
         self._refused: list[RefusedClient] = []
@@ -256,7 +257,7 @@ class Server:
 
     def _serve(self, connection: Connection) -> None:
         self._settings.announce(connection.greeting)
-        self._log.text("event-loop", f"client {connection.peer} has come")
+        self._log.text("event-loop", "client %s has come", connection.peer)
         self._client = client = Client(connection, self._new_stub(), self._loop, self._log)
         if self._execution is not None and self._execution.wakeup is not None:
             self._loop.watch(self._execution.wakeup, client.target_event)
@@ -310,7 +311,7 @@ class Server:
         self._client = None
         if self._execution is not None and self._execution.wakeup is not None:
             self._loop.forget(self._execution.wakeup)
-        self._log.text("event-loop", f"client {client.connection.peer} has gone")
+        self._log.text("event-loop", "client %s has gone", client.connection.peer)
         client.close()
 
     def _stop_listening(self) -> None:

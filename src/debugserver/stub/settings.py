@@ -15,8 +15,7 @@ class Settings:
         self.verbosity = 0
         """-2 (everything) to 3 (only what is fatal), the seed's scale."""
         self.debug: set[str] = set()
-        """Components whose doings are logged: threads, event-loop, remote."""
-        self.debug_hardware_points = False
+        """Components whose doings are logged: threads, event-loop, remote, hw-points."""
         self.debug_timestamps = False
         self.debug_file = ""
         """Where the log goes; empty: standard error."""

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from debugserver.arch.architecture import Architecture
     from debugserver.target.model import ThreadId
 
 Capability = TypeVar("Capability")
+
+
+class TargetLog(Protocol):
+    """Where a target tells what it does: `log("threads", "run %d", tid)`; the line is put together only if wanted."""
+
+    def __call__(self, component: str, form: str, /, *values: object) -> None: ...
+
+
+def log_nothing(component: str, form: str, /, *values: object) -> None:
+    """Nobody wants to know."""
 
 
 class Target(ABC):

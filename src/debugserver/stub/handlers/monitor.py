@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _SWITCH = {"on": True, "1": True, "off": False, "0": False}
 _COMPONENTS = ("threads", "event-loop", "remote")
 _GENERAL = "threads"
+_HARDWARE_POINTS = "hw-points"
 _LOWEST_VERBOSITY, _HIGHEST_VERBOSITY = -2, 3
 
 
@@ -135,8 +136,11 @@ def set_debug_hardware_points(session: Session, switch: str) -> str:
     """0 or 1."""
     if switch not in ("0", "1"):
         raise InvalidCommand
-    session.settings.debug_hardware_points = switch == "1"
-    return f"H/W point debugging output {'enabled' if switch == '1' else 'disabled'}.\n"
+    if switch == "1":
+        session.settings.debug.add(_HARDWARE_POINTS)
+        return "H/W point debugging output enabled.\n"
+    session.settings.debug.discard(_HARDWARE_POINTS)
+    return "H/W point debugging output disabled.\n"
 
 
 _FORMATS = {
