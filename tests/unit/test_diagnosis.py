@@ -28,7 +28,6 @@ needs_root = pytest.mark.skipif(os.getuid() != 0, reason="needs root to give a d
 OURSELVES = {
     "Name": "python3",
     "Tgid": "100",
-    "NSpid": "100",
     "Uid": USER,
     "CapPrm": "0" * 16,
     "CapEff": "0" * 16,
@@ -138,13 +137,18 @@ def test_another_user_namespace(proc: FakeProc) -> None:
     proc.process(PID, ORDINARY)
     proc.user_namespace("self", 1)
     proc.user_namespace(PID, 2)
-    assert_says(proc.explain(), "user:[2], ours is user:[1]", f"nsenter --target {PID}")
+    assert_says(proc.explain(), "another user namespace", "in the same container")
 
 
-def test_another_pid_namespace(proc: FakeProc) -> None:
-    proc.process("self", OURSELVES, {"NSpid": "100\t1"})
+@pytest.mark.parametrize(("its", "explained"), [("0 1000 1", True), ("0 0 4294967295", False)])
+def test_a_user_namespace_that_only_its_map_tells(proc: FakeProc, its: str, explained: bool) -> None:
+    """user_namespaces(7): a line is start inside, start outside, length."""
+    proc.process("self", OURSELVES)
     proc.process(PID, ORDINARY)
-    assert_says(proc.explain(), "another PID namespace", "mount -t proc")
+    proc.user_namespace("self", 1)
+    (proc.root / "self/uid_map").write_text("         0          0 4294967295\n")
+    (proc.root / str(PID) / "uid_map").write_text(f"{its}\n")
+    assert ("another user namespace" in proc.explain().cause) is explained
 
 
 @needs_root

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import subprocess
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 
 from debugserver.linux.host_files import LinuxHostFiles, resolve
 from debugserver.linux.procfs import Procfs
+from tests.support.processes import DEADLINE
+from tests.support.programs import compile_program
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,26 +86,31 @@ def test_links_that_loop(root: Path) -> None:
     assert failure.value.errno == errno.ELOOP
 
 
-CHROOTED = "import os, sys; os.chroot(sys.argv[1]); os.chdir('/'); print('ready', flush=True); sys.stdin.read()"
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may change its root directory")
 
 
-@pytest.fixture
-def confined(root: Path) -> Iterator[int]:
-    """The pid of a process in that root."""
-    if os.geteuid() != 0:
-        pytest.skip("only root may change its root directory")
-    command = [sys.executable, "-c", CHROOTED, str(root)]
+@contextmanager
+def ready(*command: str | Path) -> Iterator[subprocess.Popen[bytes]]:
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         try:
             assert process.stdout
             assert process.stdout.readline() == b"ready\n"
-            yield process.pid
+            yield process
         finally:
             process.kill()
 
 
-def test_a_process_in_another_root(files: LinuxHostFiles, confined: int, root: Path) -> None:
-    files.select_filesystem(confined)
+@pytest.fixture
+def confined(root: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A process in that root, whose program lies there, too."""
+    shutil.copy(compile_program("waits", "-static"), root / "waits")
+    with ready("unshare", "--root", root, "/waits") as process:
+        yield process
+
+
+@needs_root
+def test_a_process_in_another_root(files: LinuxHostFiles, confined: subprocess.Popen[bytes], root: Path) -> None:
+    files.select_filesystem(confined.pid)
     descriptor = files.open("/lib/real", os.O_RDONLY, 0)
     assert files.read(descriptor, 100, 0) == b"inside"
     assert files.path_status("/chain", follow=True).size == 6
@@ -116,16 +125,30 @@ def test_a_process_in_another_root(files: LinuxHostFiles, confined: int, root: P
     assert files.path_status("/etc/passwd", follow=True).inode == os.stat("/etc/passwd").st_ino
 
 
-def test_a_root_outlives_its_process(files: LinuxHostFiles, root: Path) -> None:
-    if os.geteuid() != 0:
-        pytest.skip("only root may change its root directory")
-    command = [sys.executable, "-c", CHROOTED, str(root)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        assert process.stdout
-        process.stdout.readline()
-        files.select_filesystem(process.pid)
-        process.kill()
+@needs_root
+def test_a_root_outlives_its_process(files: LinuxHostFiles, confined: subprocess.Popen[bytes]) -> None:
+    files.select_filesystem(confined.pid)
+    confined.kill()
+    confined.wait(DEADLINE)
     assert files.read(files.open("/lib/real", os.O_RDONLY, 0), 100, 0) == b"inside"
+
+
+@needs_root
+def test_the_program_as_its_process_sees_it(confined: subprocess.Popen[bytes]) -> None:
+    assert Procfs().exe(confined.pid) == "/waits"
+
+
+CHANGES_ROOT = "import os, sys; os.chroot(sys.argv[1]); print('ready', flush=True); sys.stdin.read()"
+
+
+@needs_root
+def test_a_daemon_that_changes_its_root(files: LinuxHostFiles, root: Path) -> None:
+    """What a debugger asks for, its program and libraries, it has from outside."""
+    with ready(sys.executable, "-c", CHANGES_ROOT, root) as process:
+        files.select_filesystem(process.pid)
+        program = Procfs().exe(process.pid)
+        assert program == os.path.realpath(sys.executable)
+        assert files.path_status(program, follow=True).inode == os.stat(sys.executable).st_ino
 
 
 def test_a_process_that_sees_what_we_see(files: LinuxHostFiles) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from debugserver.errors import NoSuchProcess, TargetError
+from debugserver.errors import ConfigurationError, NoSuchProcess, TargetError
 from debugserver.linux.procfs import Procfs
 from debugserver.linux.system_tables import LinuxTables
 from tests.support.processes import wait_until
@@ -42,6 +42,7 @@ def root(tmp_path: Path) -> Path:
         if state != "Z":
             (task / "auxv").write_bytes(bytes(16))
             (task / "exe").symlink_to(f"/bin/program{tid}")
+            (task / "root").symlink_to("/")
     (tmp_path / "7" / "cmdline").write_bytes(b"")
     (tmp_path / "8" / "cmdline").write_bytes(b"prog\0two words\0\0")
     for process in ("7", "8"):
@@ -50,6 +51,16 @@ def root(tmp_path: Path) -> Path:
     (tmp_path / "cpuinfo").write_text("processor\t: 0\nflags\t\t: a b\n\nprocessor\t: 1\n\n")
     (tmp_path / "self").mkdir()
     return tmp_path
+
+
+@pytest.mark.parametrize("link", [None, f"{os.getpid()}0"])
+def test_a_proc_that_is_not_ours(tmp_path: Path, link: str | None) -> None:
+    """proc(5): `self` leads to the process that asks, if this /proc shows it at all."""
+    if link:
+        (tmp_path / "self").symlink_to(link)
+    with pytest.raises(ConfigurationError, match=f"does not show debugserver as process {os.getpid()}"):
+        Procfs(str(tmp_path)).require_own()
+    Procfs().require_own()
 
 
 def test_a_name_with_parentheses_and_blanks(root: Path) -> None:

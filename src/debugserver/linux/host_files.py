@@ -40,7 +40,8 @@ class LinuxHostFiles(HostFiles):
         self._root = root
 
     def _open_root(self, pid: int) -> int:
-        """Kept open, so that it stays what it is when the process ends; -1 if the process sees what we see."""
+        """Kept open, so that it stays what it is when the process ends; -1 if the process, or at least what it was
+        loaded from, sees what we see."""
         try:
             return self._procfs.through_live_thread(pid, self._open_task_root)
         except TargetError as error:
@@ -52,11 +53,15 @@ class LinuxHostFiles(HostFiles):
             root = os.open(self._procfs.path(f"{task}/root"), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
             raise TargetError(f"{task}: {error.strerror}", error.errno) from None
-        ours = os.stat(self._procfs.path("self/ns/mnt"))
-        if os.path.samestat(namespace, ours) and os.path.samestat(os.fstat(root), os.stat("/")):
-            os.close(root)
-            return -1
-        return root
+        if not self._is_ours(task, namespace, os.fstat(root)):
+            return root
+        os.close(root)
+        return -1
+
+    def _is_ours(self, task: str, namespace: os.stat_result, root: os.stat_result) -> bool:
+        if not os.path.samestat(namespace, os.stat(self._procfs.path("self/ns/mnt"))):
+            return False
+        return os.path.samestat(root, os.stat("/")) or self._procfs.left_its_files(task)
 
     def _leave_root(self) -> None:
         if self._root >= 0:

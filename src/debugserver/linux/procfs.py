@@ -10,11 +10,15 @@ import os
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-from debugserver.errors import NoSuchProcess, TargetError
+from debugserver.errors import ConfigurationError, NoSuchProcess, TargetError
 
 _CHUNK = 1 << 16
-_STATE, _PROCESS_GROUP, _CORE = 0, 2, 36
-"""Fields 3, 5 and 39 of /proc/PID/stat, counted from the third."""
+_STATE, _PROCESS_GROUP, _FLAGS, _PENDING, _CORE = 0, 2, 6, 28, 36
+"""Fields 3, 5, 9, 31 and 39 of /proc/PID/stat, counted from the third."""
+_EXITING = 0x4
+"""PF_EXITING, of the flags (linux/sched.h)."""
+_KILLED = 1 << 8
+"""SIGKILL, of the thread's own pending signals."""
 
 _Answer = TypeVar("_Answer")
 
@@ -24,6 +28,19 @@ class Procfs:
 
     def __init__(self, root: str = "/proc") -> None:
         self._root = root
+
+    def require_own(self) -> None:
+        """ConfigurationError unless it shows us by our own pid: else pids mean other processes there (proc(5))."""
+        try:
+            shown = os.readlink(f"{self._root}/self")
+        except OSError:
+            shown = ""
+        if shown != str(os.getpid()):
+            raise ConfigurationError(
+                f"{self._root} does not show debugserver as process {os.getpid()}: it is not mounted, or it belongs to "
+                "another PID namespace.",
+                "Give debugserver the right one: unshare --mount-proc debugserver ...",
+            )
 
     def processes(self) -> list[int]:
         """The pids of all processes, in ascending order."""
@@ -41,6 +58,14 @@ class Procfs:
     def state(self, pid: int, tid: int | None = None) -> str:
         """One letter: R, S, D, T (stopped), t (tracing stop), Z (zombie), X (dead) ..."""
         return self._stat(pid, tid)[_STATE]
+
+    def is_ending(self, pid: int, tid: int) -> bool:
+        """Whether a thread has ended, or has been told to and cannot but do so."""
+        try:
+            fields = self._stat(pid, tid)
+        except NoSuchProcess:
+            return True
+        return fields[_STATE] in "ZX" or bool(int(fields[_FLAGS]) & _EXITING or int(fields[_PENDING]) & _KILLED)
 
     def thread_group(self, tid: int) -> int:
         """The pid of the process that a thread belongs to; 0 if it is gone."""
@@ -86,8 +111,21 @@ class Procfs:
         return self.through_live_thread(pid, lambda task: self.read(f"{task}/auxv"))
 
     def exe(self, pid: int) -> str:
-        """The path of the program, with ` (deleted)` after it when that file is gone."""
-        return self.through_live_thread(pid, lambda task: self.link(f"{task}/exe"))
+        """The path of the program as the process itself sees it, with ` (deleted)` after it when that file is gone."""
+        return self.through_live_thread(pid, self._exe)
+
+    def _exe(self, task: str) -> str:
+        path, root = self.link(f"{task}/exe"), self._root_of(task)
+        return path.removeprefix(root) if path.startswith(f"{root}/") else path
+
+    def left_its_files(self, task: str) -> bool:
+        """Whether the program lies outside of its process's root, as that of a daemon does which calls chroot(2)."""
+        return not self.link(f"{task}/exe").startswith(f"{self._root_of(task)}/")
+
+    def _root_of(self, task: str) -> str:
+        """The root directory as the kernel tells it, seen from that of the mount namespace, without a slash at its
+        end."""
+        return self.link(f"{task}/root").rstrip("/")
 
     def through_live_thread(self, pid: int, ask: Callable[[str], _Answer]) -> _Answer:
         """The first answer that is not empty, from the tasks' directories (relative to the root) in turn."""
