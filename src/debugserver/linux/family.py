@@ -67,10 +67,16 @@ def _welcome_thread(tracer: Tracer, parent: LinuxThread, tid: int) -> None:
     thread = tracer.table.find_tid(tid)
     if thread is None:
         thread = tracer.table.add_thread(parent.process, tid)
-        thread.resumed = parent.resumed
-    early = tracer.early.pop(tid, None)
-    if early is not None:
-        events.handle_stop(tracer, thread, early)
+    thread.resumed = parent.resumed
+    first_stop = tracer.early.pop(tid, None)
+    if parent.reports_clones:
+        thread.resumed = False
+        parent.event = Stop(parent.id, signal.SIGTRAP, StopReason.CLONE, child=thread.id)
+        first_stop = first_stop or tracer.await_status(tid)
+    elif tracer.reports_threads:
+        thread.event = Stop(thread.id, signal.SIGTRAP, StopReason.THREAD_CREATED)
+    if first_stop is not None:
+        events.handle_status(tracer, tid, first_stop)
 
 
 def _welcome_child(tracer: Tracer, parent: LinuxThread, pid: int, *, is_vfork: bool) -> None:

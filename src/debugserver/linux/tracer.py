@@ -55,6 +55,12 @@ class Tracer:
         """Threads that were let go where they could not be stopped."""
         self.reported: frozenset[StopReason] = frozenset()
         """Which births and transformations clients are told of."""
+        self.reports_threads = False
+        """Whether clients are told of every thread's birth and end."""
+        self.passed_signals: frozenset[int] = frozenset()
+        """Delivered without asking the client."""
+        self.signals_on_detach: frozenset[int] | None = None
+        """What a process that is let go still gets; None: all but the debugger's own."""
         self._holds = 0
         """While it is not 0, what stops stays stopped."""
         self.wakeup, self._wakeup_writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
@@ -116,6 +122,12 @@ class Tracer:
         """The thread has an event; it is told as soon as the client counts the thread as running."""
         if thread.resumed:
             self.ready.append(thread)
+
+    def end_thread(self, thread: LinuxThread, status: int) -> None:
+        """A thread is gone while its process lives on."""
+        self.table.remove_thread(thread)
+        if thread.resumed and not thread.process.is_guest:
+            self.exits.append(ThreadExit(thread.id, status, self.reports_threads or thread.reports_exit))
 
     def collect(self) -> None:
         """Take in every status that is there."""
@@ -216,9 +228,7 @@ class Tracer:
             if leader is None or leader.stopped or len(process.threads) == 1:
                 continue
             if self._state(leader) == "Z" and any(map(self._lives_on, process.threads.values())):
-                self.table.remove_thread(leader)
-                if leader.resumed and not process.is_guest:
-                    self.exits.append(ThreadExit(leader.id, 0))
+                self.end_thread(leader, 0)
 
     def _lives_on(self, thread: LinuxThread) -> bool:
         """Whether a thread is not ending with its whole process. One that we hold has left its stop when it is."""

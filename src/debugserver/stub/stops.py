@@ -35,7 +35,8 @@ _WATCHPOINT_REASONS = {
     StopReason.ACCESS_WATCHPOINT: b"awatch",
 }
 
-_BIRTH_REASONS = {StopReason.FORK: b"fork", StopReason.VFORK: b"vfork"}
+_BIRTH_REASONS = {StopReason.FORK: b"fork", StopReason.VFORK: b"vfork", StopReason.CLONE: b"clone"}
+_PLAIN_REASONS = {StopReason.VFORK_DONE: b"vforkdone", StopReason.THREAD_CREATED: b"create"}
 _SYSTEM_CALL_REASONS = {StopReason.SYSCALL_ENTRY: b"syscall_entry", StopReason.SYSCALL_RETURN: b"syscall_return"}
 
 
@@ -138,7 +139,7 @@ class Stops:
                 elif self._interrupted:
                     self._interrupt(execution)
                 return
-            if not isinstance(event, ThreadExit):
+            if not isinstance(event, ThreadExit) or event.wanted:
                 event = self._mark_interrupt(event)
                 execution.halt_all()
                 self._note(event)
@@ -212,7 +213,7 @@ class Stops:
         return self.encode(self._unreported[0]) if self._unreported else b"OK"
 
     def _queue_notification(self, event: Event) -> None:
-        if isinstance(event, ThreadExit):
+        if isinstance(event, ThreadExit) and not event.wanted:
             return
         event = self._mark_interrupt(event)
         self._note(event)
@@ -256,8 +257,8 @@ class Stops:
             yield b"exec", fields.hex_text(stop.path)
         elif stop.reason in _BIRTH_REASONS and stop.child is not None:
             yield _BIRTH_REASONS[stop.reason], session.encode_thread(stop.child)
-        elif stop.reason is StopReason.VFORK_DONE:
-            yield b"vforkdone", b""
+        elif stop.reason in _PLAIN_REASONS:
+            yield _PLAIN_REASONS[stop.reason], b""
         elif stop.reason in _SYSTEM_CALL_REASONS:
             yield _SYSTEM_CALL_REASONS[stop.reason], b"%x" % stop.number
         yield from self._expedited(stop.thread)
@@ -285,7 +286,7 @@ class Stops:
             if self._session.settings.announces_exits:
                 self._announce_exit(event)
             self._session.forget_process(event.pid)
-        elif not self._session.non_stop:
+        elif isinstance(event, Stop) and not self._session.non_stop:
             self._session.general_thread = event.thread
 
     def _announce_exit(self, event: ProcessExit) -> None:
@@ -300,8 +301,10 @@ class Stops:
         return [thread for pid in target.processes() for thread in target.threads(pid)]
 
     def _something_runs(self) -> bool:
-        execution = self._execution
-        return execution is not None and any(execution.running(thread) for thread in self._threads())
+        """Whether anything is to be waited for; a process without threads is about to say that it has ended."""
+        execution, target = self._execution, self._session.target
+        threads = [target.threads(pid) for pid in target.processes()]
+        return execution is not None and any(not them or any(map(execution.running, them)) for them in threads)
 
 
 def _process_of(event: Event) -> int:
