@@ -1,0 +1,104 @@
+"""Children of every kind, with breakpoints in functions that they run too: no child dies of a trap, none is kept."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.live.session import PLAIN, WITH_EVENTS, Session, exited, name, pc_of, thread_of
+from tests.support.processes import is_gone, status, wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from debugserver.rsp.stop_reply import StopReply
+
+WAYS = ["fork", "vfork", "posix_spawn", "popen", "system"]
+
+
+def child_of(stop: StopReply) -> tuple[int, int] | None:
+    """The child that a stop reply announces."""
+    thread = stop.pairs.get("fork") or stop.pairs.get("vfork")
+    if thread is None:
+        return None
+    pid, _, tid = thread.removeprefix("p").partition(".")
+    return int(pid, 16), int(tid, 16)
+
+
+def go_past_births(session: Session, *names: str) -> StopReply:
+    """Run on, letting children go as GDB does with detach-on-fork: without our breakpoints."""
+    while True:
+        stop = session.run()
+        if child := child_of(stop):
+            parent = thread_of(stop)
+            session.choose(child[1], child[0])
+            if "fork" in stop.pairs:
+                session.remove(*names)
+            session.expect_ok(f"D;{child[0]:x}")
+            session.choose(parent[1], parent[0])
+        elif "vforkdone" not in stop.pairs:
+            return stop
+
+
+@pytest.mark.parametrize("offered", [PLAIN, WITH_EVENTS], ids=["silent", "reported"])
+@pytest.mark.parametrize("way", WAYS)
+def test_children(debug: Callable[..., Session], way: str, offered: str) -> None:
+    session = debug("children", way, offered=offered)
+    session.insert("shared", "made")
+    stop = go_past_births(session, "shared", "made")
+    assert pc_of(stop) == session.symbols["shared"], "the parent's own call"
+    assert session.read_int("calls") == (1 if way == "vfork" else 0)
+    session.step_off(stop, "shared", "made")
+    stop = session.run()
+    assert pc_of(stop) == session.symbols["made"]
+    session.choose(thread_of(stop)[1])
+    assert session.register(5) == 0, "wait status of the child"
+    session.remove("shared", "made")
+    exited(session.run(), 0)
+
+
+@pytest.mark.parametrize("offered", [PLAIN, WITH_EVENTS], ids=["silent", "reported"])
+def test_a_hundred_children_while_threads_hit_breakpoints(debug: Callable[..., Session], offered: str) -> None:
+    session = debug("forks", offered=offered)
+    pid = session.pid
+    names = ("work", "shared", "finished")
+    session.insert(*names)
+    hits: Counter[int] = Counter()
+    while pc_of(stop := go_past_births(session, *names)) != session.symbols["finished"]:
+        assert thread_of(stop)[0] == pid
+        hits[pc_of(stop)] += 1
+        session.step_off(stop, *names)
+    assert hits == {session.symbols["work"]: 200}
+    assert session.read_int("worked") == 200
+    assert session.read_int("failures") == 0
+    session.remove(*names)
+    exited(session.run(), 0)
+
+
+@pytest.mark.parametrize("way", ["fork", "vfork"])
+def test_both_debugged(debug: Callable[..., Session], way: str) -> None:
+    """GDB's detach-on-fork off: the child stands still, is resumed by itself and ends by itself."""
+    session = debug("children", way, offered=WITH_EVENTS)
+    parent = session.ids()[0]
+    session.insert("shared")
+    stop = session.run()
+    child = child_of(stop)
+    assert child is not None
+    assert set(session.ids()) == {parent, child}
+    assert status(child[0], "State")[:1] == "t"
+    stop = session.go(f"c:{name(child)}")
+    assert (thread_of(stop), pc_of(stop)) == (child, session.symbols["shared"])
+    session.choose(child[1], child[0])
+    session.remove("shared")
+    stop = session.go(f"c:{name(child)}")
+    assert (stop.kind, stop.status, stop.process) == ("W", 0, child[0])
+    wait_until(lambda: is_gone(child[0]), "the child ends")
+    session.choose(parent[1], parent[0])
+    if way == "fork":
+        assert pc_of(session.run()) == session.symbols["shared"]
+        session.remove("shared")
+    else:
+        assert "vforkdone" in session.run().pairs
+    exited(session.run(), 0)

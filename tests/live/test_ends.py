@@ -1,0 +1,155 @@
+"""Processes that are killed, exit while they are stepped, or become another program."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.live.session import (
+    PLAIN,
+    RIP,
+    SIGKILL,
+    SIGTRAP,
+    WITH_EVENTS,
+    Session,
+    exited,
+    killed,
+    name,
+    pc_of,
+    states,
+    thread_of,
+)
+from tests.support.processes import is_gone, wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def counting(debug: Callable[..., Session], *arguments: str) -> tuple[Session, int]:
+    """Four threads run, and the fifth has told that they do."""
+    session = debug("counts", *arguments)
+    session.insert("started")
+    assert pc_of(session.go()) == session.symbols["started"]
+    session.remove("started")
+    return session, session.pid
+
+
+def kill(pid: int) -> None:
+    os.kill(pid, signal.SIGKILL)
+
+
+def test_killed_while_running(debug: Callable[..., Session]) -> None:
+    session, pid = counting(debug)
+    session.client.resume(b"vCont;c")
+    kill(pid)
+    killed(session.client.wait_stop(), SIGKILL)
+
+
+def test_killed_while_stopped(debug: Callable[..., Session]) -> None:
+    session, pid = counting(debug)
+    kill(pid)
+    wait_until(lambda: is_gone(pid), "the process ends")
+    killed(session.go(), SIGKILL)
+
+
+def test_killed_while_stopped_and_looked_at(debug: Callable[..., Session]) -> None:
+    """Whatever is asked of the dead gets an answer; the session and the server live on."""
+    session, pid = counting(debug)
+    thread = session.ids()[-1]
+    kill(pid)
+    wait_until(lambda: is_gone(pid), "the process ends")
+    for packet in ("g", "G00", f"p{RIP:x}", f"m{session.symbols['counts']:x},8", f"Z0,{session.symbols['work']:x},1"):
+        assert session.ask(packet), packet
+    killed(session.go(f"s:{name(thread)}"), SIGKILL)
+
+
+def test_killed_while_stepped(debug: Callable[..., Session]) -> None:
+    session, pid = counting(debug)
+    main = thread_of(session.step(session.ids()[0]))
+    for step in range(30):
+        if step == 20:
+            kill(pid)
+        stop = session.go(f"s:{name(main)};c")
+        if stop.kind == "X":
+            break
+    killed(stop, SIGKILL)
+
+
+def test_killed_in_a_storm_of_breakpoints(debug: Callable[..., Session]) -> None:
+    """Between any two packets of a client that steps threads over a breakpoint."""
+    session, pid = counting(debug)
+    session.insert("work")
+    stop = session.go()
+    for turn in range(20):
+        if turn == 10:
+            kill(pid)
+        session.ask(f"z0,{session.symbols['work']:x},1")
+        stop = session.step(thread_of(stop))
+        if stop.kind != "X":
+            session.ask(f"Z0,{session.symbols['work']:x},1")
+            stop = session.go()
+        if stop.kind == "X":
+            break
+    killed(stop, SIGKILL)
+
+
+@pytest.mark.parametrize("others", ["", ";c"])
+def test_exit_while_stepped(debug: Callable[..., Session], others: str) -> None:
+    session, _ = counting(debug, "leave")
+    session.insert("leave_call")
+    main = thread_of(session.go())
+    session.remove("leave_call")
+    exited(session.go(f"s:{name(main)}{others}"), 9)
+
+
+def test_exit_over_a_breakpoint(debug: Callable[..., Session]) -> None:
+    session, _ = counting(debug, "leave")
+    session.insert("leave_call", "work")
+    while pc_of(stop := session.go()) != session.symbols["leave_call"]:
+        session.step_off(stop, "work", "leave_call")
+    session.remove("leave_call", "work")
+    exited(session.step(thread_of(stop)), 9)
+
+
+@pytest.mark.parametrize("way", ["main", "thread"])
+def test_exec(debug: Callable[..., Session], way: str) -> None:
+    """Without exec-events the new program just runs: without our breakpoints, which are not its own."""
+    session = debug("becomes", way, offered=PLAIN)
+    session.insert("arrived")
+    exited(session.go(), 4)
+
+
+@pytest.mark.parametrize("way", ["main", "thread"])
+def test_exec_reported(debug: Callable[..., Session], way: str) -> None:
+    session = debug("becomes", way, offered=WITH_EVENTS)
+    pid = session.pid
+    session.insert("arrived")
+    stop = session.go()
+    assert bytes.fromhex(stop.pairs["exec"]).decode() == os.readlink(f"/proc/{pid}/exe")
+    assert stop.signal == SIGTRAP
+    assert session.ids() == [(pid, pid)] == [thread_of(stop)]
+    before = pc_of(stop)
+    assert pc_of(session.step((pid, pid))) != before
+    session.insert("arrived")
+    assert pc_of(session.go()) == session.symbols["arrived"]
+    session.remove("arrived")
+    exited(session.go(), 4)
+
+
+@pytest.mark.parametrize("way", ["main", "thread"])
+def test_exec_while_threads_are_stepped(debug: Callable[..., Session], way: str) -> None:
+    """A thread that is stepped when another one execs is gone; nobody waits for its step."""
+    session = debug("becomes", way, offered=WITH_EVENTS, flags=("-Wl,-z,now",))
+    pid = session.pid
+    session.insert("become")
+    session.go()
+    session.remove("become")
+    stop = session.go(f"s:{name((pid, pid))};c")
+    while "exec" not in stop.pairs:
+        assert states(pid) == {"t"}
+        assert stop.kind == "T", stop
+        stop = session.go(f"s:{name(thread_of(stop))};c")
+    exited(session.go(), 4)
