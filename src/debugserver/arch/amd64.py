@@ -7,12 +7,31 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
-from debugserver.arch import x87, xsave
+from debugserver.arch import xsave
 from debugserver.arch.architecture import Architecture, Feature, Register, arrange
-from debugserver.arch.banks import NT_PRSTATUS, BankCodec, PlainSection, Section
-from debugserver.arch.x86_types import EFLAGS, MXCSR, V2UI128, VEC128
+from debugserver.arch.banks import NT_PRSTATUS, BankCodec, PlainSection
+from debugserver.arch.x86_registers import (
+    AVX512_COMPONENTS,
+    BREAKPOINT,
+    OPMASK_RUN,
+    PKEYS,
+    Extension,
+    avx,
+    core,
+    enabled,
+    extension_sections,
+    legacy_sections,
+    numbered,
+    row,
+    sse,
+)
+from debugserver.arch.x86_types import V2UI128, VEC128
 from debugserver.arch.xsave import Run, StateLayout
+
+if TYPE_CHECKING:
+    from debugserver.arch.architecture import ReadRegister
 
 # fmt: off
 USER_REGS = (
@@ -28,81 +47,57 @@ USER_REGS_SIZE = 8 * len(USER_REGS)
 RAX_OFFSET = OFFSETS["rax"]
 ORIG_RAX_OFFSET = OFFSETS["orig_rax"]
 RIP_OFFSET = OFFSETS["rip"]
+CS_OFFSET = OFFSETS["cs"]
 EFLAGS_OFFSET = OFFSETS["eflags"]
 RSP_OFFSET = OFFSETS["rsp"]
 FS_BASE_OFFSET = OFFSETS["fs_base"]
 
+COMPATIBILITY_SEGMENT = 0x23
+"""cs while 32-bit code runs (__USER32_CS in the kernel's asm/segment.h)."""
+
 USER_DEBUGREG_OFFSET = 848
 """Of u_debugreg[0] in struct user, for PTRACE_PEEKUSER and PTRACE_POKEUSER; the next one is 8 bytes on."""
-
-BREAKPOINT = b"\xcc"
 
 _INTEGERS = (
     "rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
 )
-_CONTROL = ("fctrl", "fstat", "ftag", "fiseg", "fioff", "foseg", "fooff", "fop")
 # fmt: on
 _SEGMENTS = ("cs", "ss", "ds", "es", "fs", "gs")
 _GENERAL = (*_INTEGERS, "rip", "eflags", *_SEGMENTS)
 _SYSTEM = ("orig_rax", "fs_base", "gs_base")
-
 _POINTERS = {"rbp": "data_ptr", "rsp": "data_ptr"}
+_VECTORS = 16
 
-
-def _row(names: Iterable[str], bits: int, kind: str, group: str = "") -> tuple[Register, ...]:
-    return tuple(Register(name, bits, kind, group=group) for name in names)
-
-
-_CORE = Feature(
-    "org.gnu.gdb.i386.core",
-    EFLAGS,
-    (
-        *(Register(name, 64, _POINTERS.get(name, "int64")) for name in _INTEGERS),
-        Register("rip", 64, "code_ptr"),
-        Register("eflags", 32, "i386_eflags"),
-        *_row(_SEGMENTS, 32, "int32"),
-        *_row((f"st{i}" for i in range(8)), 80, "i387_ext"),
-        *_row(_CONTROL, 32, "int", "float"),
-    ),
+_CORE = core(
+    [Register(name, 64, _POINTERS.get(name, "int64")) for name in _INTEGERS],
+    Register("rip", 64, "code_ptr"),
+    _SEGMENTS,
 )
-_SSE = Feature(
-    "org.gnu.gdb.i386.sse",
-    VEC128 + MXCSR,
-    (*_row((f"xmm{i}" for i in range(16)), 128, "vec128"), Register("mxcsr", 32, "i386_mxcsr", group="vector")),
-)
-_LINUX = Feature("org.gnu.gdb.i386.linux", "", _row(["orig_rax"], 64, "int"))
-_SEGMENT_BASES = Feature("org.gnu.gdb.i386.segments", "", _row(["fs_base", "gs_base"], 64, "int"))
-_AVX = Feature("org.gnu.gdb.i386.avx", "", _row((f"ymm{i}h" for i in range(16)), 128, "uint128"))
-_AVX512 = Feature(
-    "org.gnu.gdb.i386.avx512",
-    VEC128 + V2UI128,
-    (
-        *_row((f"xmm{i}" for i in range(16, 32)), 128, "vec128"),
-        *_row((f"ymm{i}h" for i in range(16, 32)), 128, "uint128"),
-        *_row((f"k{i}" for i in range(8)), 64, "uint64"),
-        *_row((f"zmm{i}h" for i in range(32)), 256, "v2ui128"),
-    ),
-)
-_PKEYS = Feature("org.gnu.gdb.i386.pkeys", "", _row(["pkru"], 32, "uint32"))
-
-_STACK_RUN = Run(xsave.X87, x87.STACK_OFFSET, 16, 10, 8)
-_XMM_RUN = Run(xsave.SSE, 160, 16, 16, 16)
-_EXTENSIONS: tuple[tuple[int, Feature, tuple[Run, ...]], ...] = (
-    (xsave.AVX, _AVX, (Run(xsave.AVX, 0, 16, 16, 16),)),
-    (
-        xsave.OPMASK | xsave.ZMM_HI256 | xsave.HI16_ZMM,
-        _AVX512,
+_SSE = sse(_VECTORS)
+_LINUX = Feature("org.gnu.gdb.i386.linux", "", row(["orig_rax"], 64, "int"))
+_SEGMENT_BASES = Feature("org.gnu.gdb.i386.segments", "", row(["fs_base", "gs_base"], 64, "int"))
+_BASE = (_CORE, _SSE, _LINUX, _SEGMENT_BASES)
+_AVX512 = Extension(
+    AVX512_COMPONENTS,
+    Feature(
+        "org.gnu.gdb.i386.avx512",
+        VEC128 + V2UI128,
         (
-            Run(xsave.HI16_ZMM, 0, 64, 16, 16),
-            Run(xsave.HI16_ZMM, 16, 64, 16, 16),
-            Run(xsave.OPMASK, 0, 8, 8, 8),
-            Run(xsave.ZMM_HI256, 0, 32, 32, 16),
-            Run(xsave.HI16_ZMM, 32, 64, 32, 16),
+            *row(numbered("xmm{}", 32, first=16), 128, "vec128"),
+            *row(numbered("ymm{}h", 32, first=16), 128, "uint128"),
+            *row(numbered("k{}", 8), 64, "uint64"),
+            *row(numbered("zmm{}h", 32), 256, "v2ui128"),
         ),
     ),
-    (xsave.PKRU, _PKEYS, (Run(xsave.PKRU, 0, 8, 4, 1),)),
+    (
+        Run(xsave.HI16_ZMM, 0, 64, 16, 16),
+        Run(xsave.HI16_ZMM, 16, 64, 16, 16),
+        OPMASK_RUN,
+        Run(xsave.ZMM_HI256, 0, 32, 32, 16),
+        Run(xsave.HI16_ZMM, 32, 64, 32, 16),
+    ),
 )
-"""The state components that a feature needs, the feature, and where its registers are."""
+_EXTENSIONS = (avx(_VECTORS), _AVX512, PKEYS)
 
 
 @lru_cache
@@ -112,36 +107,37 @@ def architecture(xcr0: int, xsave_size: int) -> Architecture:
     XCR0 0 is a CPU without XSAVE, whose floating point state is NT_FPREGSET.
     """
     layout = StateLayout(xcr0, xsave_size)
-    extensions = [row for row in _EXTENSIONS if row[0] & layout.components == row[0]]
+    extensions = enabled(_EXTENSIONS, layout)
+    general = _user_regs(_GENERAL, _CORE)
+    system = _user_regs(_SYSTEM, _LINUX, _SEGMENT_BASES)
     return Architecture(
         name="i386:x86-64",
         osabi="GNU/Linux",
-        features=arrange([_CORE, _SSE, _LINUX, _SEGMENT_BASES, *(feature for _, feature, _ in extensions)]),
-        assumed=[_CORE, _SSE, _LINUX, _SEGMENT_BASES],
+        features=arrange([*_BASE, *(extension.feature for extension in extensions)]),
+        assumed=_BASE,
         pointer_size=8,
         pc="rip",
         sp="rsp",
         general=_GENERAL + _SYSTEM,
         breakpoint=BREAKPOINT,
+        thread_pointer=_thread_pointer,
         codec=BankCodec(
-            [*_base_sections(layout), *(layout.section(run) for _, _, runs in extensions for run in runs)],
-            [*_user_regs(_GENERAL, _CORE), *_user_regs(_SYSTEM, _LINUX, _SEGMENT_BASES)],
+            [
+                PlainSection(NT_PRSTATUS, general),
+                *legacy_sections(layout, _VECTORS),
+                PlainSection(NT_PRSTATUS, system),
+                *extension_sections(extensions, layout),
+            ],
+            [*general, *system],
         ),
     )
-
-
-def _base_sections(layout: StateLayout) -> list[Section]:
-    return [
-        PlainSection(NT_PRSTATUS, _user_regs(_GENERAL, _CORE)),
-        layout.section(_STACK_RUN),
-        layout.control_section(),
-        layout.section(_XMM_RUN),
-        layout.mxcsr_section(),
-        PlainSection(NT_PRSTATUS, _user_regs(_SYSTEM, _LINUX, _SEGMENT_BASES)),
-    ]
 
 
 def _user_regs(names: Iterable[str], *features: Feature) -> list[slice]:
     """Where in user_regs_struct these registers of the features are."""
     sizes = {register.name: register.size for feature in features for register in feature.registers}
     return [slice(OFFSETS[name], OFFSETS[name] + sizes[name]) for name in names]
+
+
+def _thread_pointer(read: ReadRegister) -> int:
+    return read("fs_base")

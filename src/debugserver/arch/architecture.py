@@ -6,8 +6,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple
+
+ReadRegister = Callable[[str], int]
+"""The value of one of a thread's registers, by name."""
 
 
 class Register(NamedTuple):
@@ -102,10 +105,12 @@ class Architecture:
         big_endian: bool = False,
         codec: RegisterCodec | None = None,
         assumed: Sequence[Feature] | None = None,
+        thread_pointer: Callable[[ReadRegister], int] | None = None,
     ) -> None:
         """`name` is GDB's architecture ("i386:x86-64"); `general` are the registers that stop replies carry;
         `breakpoint` the software breakpoint instruction; `codec` is for targets with a system's register banks;
-        `assumed` are the first features, which a client that reads no descriptions takes for all (None: all)."""
+        `assumed` are the first features, which a client that reads no descriptions takes for all (None: all);
+        `thread_pointer` finds where the thread's control block is, if the ABI has thread-local storage."""
         self.name = name
         self.osabi = osabi
         self.features = tuple(features)
@@ -113,6 +118,7 @@ class Architecture:
         self.byteorder: Literal["little", "big"] = "big" if big_endian else "little"
         self.breakpoint = breakpoint
         self.codec = codec
+        self.thread_pointer = thread_pointer
         self.registers = tuple(r for feature in features for r in feature.registers)
         self.by_name: dict[str, Register] = {r.name: r for r in self.registers}
         self.pc = self.by_name[pc].number

@@ -104,10 +104,11 @@ class Run(NamedTuple):
 class StateLayout:
     """The floating point and vector state of one CPU: `size` bytes of XSAVE area, or an FXSAVE image if XCR0 is 0."""
 
-    def __init__(self, xcr0: int, size: int) -> None:
+    def __init__(self, xcr0: int, size: int, image_bank: int = NT_FPREGSET) -> None:
+        """`image_bank`: where the system keeps the FXSAVE image."""
         self._xsave = xcr0 != 0
         self._offsets = {X87: 0, SSE: 0, **(component_offsets(xcr0, size) if self._xsave else {})}
-        self.bank = NT_X86_XSTATE if self._xsave else NT_FPREGSET
+        self.bank = NT_X86_XSTATE if self._xsave else image_bank
         self.components = sum(self._offsets)
         self.initial = _initial_area(max(size, _FXSAVE_SIZE))
 

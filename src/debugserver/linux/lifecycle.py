@@ -6,7 +6,7 @@ import errno
 import signal
 from typing import TYPE_CHECKING
 
-from debugserver.arch.amd64 import BREAKPOINT
+from debugserver.arch.x86_registers import BREAKPOINT
 from debugserver.errors import AttachRefused, LaunchFailed, TargetError
 from debugserver.linux import family, ptrace, registers
 from debugserver.linux.breakpoints import BreakpointTable

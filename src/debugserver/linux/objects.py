@@ -6,12 +6,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from debugserver.errors import MalformedPacket, TargetError
-from debugserver.linux import ptrace, registers
+from debugserver.linux import ptrace, registers, siginfo
 from debugserver.target.capabilities import Auxv, ExecFile, SignalInfo, ThreadNames
 
 if TYPE_CHECKING:
     from debugserver.linux.procfs import Procfs
     from debugserver.linux.table import ProcessTable
+    from debugserver.linux.threads import LinuxThread
     from debugserver.target.model import ThreadId
 
 
@@ -60,15 +61,23 @@ class LinuxExecFile(ExecFile):
 
 
 class LinuxSignalInfo(SignalInfo):
-    """PTRACE_GETSIGINFO and PTRACE_SETSIGINFO."""
+    """PTRACE_GETSIGINFO and PTRACE_SETSIGINFO, in the form that the process knows."""
 
     def __init__(self, table: ProcessTable) -> None:
         self._table = table
 
     def read_siginfo(self, thread: ThreadId) -> bytes:
-        return bytes(ptrace.read_siginfo(self._table.stopped_thread(thread).tid))
+        stopped = self._table.stopped_thread(thread)
+        data = bytes(ptrace.read_siginfo(stopped.tid))
+        return siginfo.narrow(data) if _is_narrow(stopped) else data
 
     def write_siginfo(self, thread: ThreadId, data: bytes) -> None:
-        if len(data) != ptrace.SIGINFO_SIZE:
-            raise MalformedPacket(f"siginfo has {ptrace.SIGINFO_SIZE} bytes")
-        ptrace.write_siginfo(self._table.stopped_thread(thread).tid, bytearray(data))
+        if len(data) != siginfo.SIZE:
+            raise MalformedPacket(f"siginfo has {siginfo.SIZE} bytes")
+        stopped = self._table.stopped_thread(thread)
+        ptrace.write_siginfo(stopped.tid, bytearray(siginfo.widen(data) if _is_narrow(stopped) else data))
+
+
+def _is_narrow(thread: LinuxThread) -> bool:
+    architecture = thread.process.architecture
+    return architecture is not None and architecture.pointer_size == 4

@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from debugserver.target.model import ThreadId
 
 _PC = slice(amd64.RIP_OFFSET, amd64.RIP_OFFSET + 8)
-_THREAD_POINTER = slice(amd64.FS_BASE_OFFSET, amd64.FS_BASE_OFFSET + 8)
-_SYSTEM_CALL = slice(amd64.ORIG_RAX_OFFSET, amd64.ORIG_RAX_OFFSET + 8)
+_CS = slice(amd64.CS_OFFSET, amd64.CS_OFFSET + 8)
+_SYSTEM_CALL_SLOT = slice(amd64.ORIG_RAX_OFFSET, amd64.ORIG_RAX_OFFSET + 8)
+_SYSTEM_CALL = slice(amd64.ORIG_RAX_OFFSET, amd64.ORIG_RAX_OFFSET + 4)
+"""The number is an int to the kernel, and all that a 32-bit process has."""
 _NO_SYSTEM_CALL = b"\xff" * 8
 
 
@@ -59,8 +61,17 @@ def read_system_call(thread: LinuxThread) -> int:
 
 
 def read_thread_pointer(thread: LinuxThread) -> bytes:
-    """fs_base, as it lies in memory."""
-    return bytes(bank(thread, NT_PRSTATUS)[_THREAD_POINTER])
+    """Where the thread's control block is; as a pointer lies in memory, all zeros where it has none."""
+    architecture, codec = _layout(thread)
+    if architecture.thread_pointer is None:
+        return bytes(architecture.pointer_size)
+
+    def read(name: str) -> int:
+        number = architecture.by_name[name].number
+        kind = codec.bank(number)
+        return int.from_bytes(codec.read(number, {kind: bank(thread, kind)}), "little")
+
+    return architecture.thread_pointer(read).to_bytes(architecture.pointer_size, "little")
 
 
 def write_pc(thread: LinuxThread, value: int) -> None:
@@ -71,13 +82,23 @@ def write_pc(thread: LinuxThread, value: int) -> None:
 
 def find_architecture(thread: LinuxThread) -> Architecture:
     """What the registers of a thread in a ptrace-stop are."""
+    make = amd64.architecture
+    if int.from_bytes(bank(thread, NT_PRSTATUS)[_CS], "little") == amd64.COMPATIBILITY_SEGMENT:
+        from debugserver.arch.i386 import architecture as make
     try:
         state = bank(thread, xsave.NT_X86_XSTATE)
     except TargetError as error:
         if error.number not in (errno.ENODEV, errno.EINVAL, errno.EIO):
             raise
-        return amd64.architecture(0, 0)
-    return amd64.architecture(xsave.xcr0_of(bytes(state)), len(state))
+        return make(0, 0)
+    return make(xsave.xcr0_of(bytes(state)), len(state))
+
+
+def _layout(thread: LinuxThread) -> tuple[Architecture, RegisterCodec]:
+    architecture = thread.process.architecture
+    if architecture is None or architecture.codec is None:
+        raise TargetError("the registers of this process are not known yet")
+    return architecture, architecture.codec
 
 
 class LinuxRegisters(Registers):
@@ -122,10 +143,7 @@ class LinuxRegisters(Registers):
 
     def _access(self, thread: ThreadId) -> tuple[LinuxThread, RegisterCodec]:
         stopped = self._table.stopped_thread(thread)
-        architecture = stopped.process.architecture
-        if architecture is None or architecture.codec is None:
-            raise TargetError("the registers of this process are not known yet")
-        return stopped, architecture.codec
+        return stopped, _layout(stopped)[1]
 
 
 def _end_system_call(before: Iterable[int], general: bytearray) -> None:
@@ -136,4 +154,4 @@ def _end_system_call(before: Iterable[int], general: bytearray) -> None:
     """
     old = bytes(before)
     if general[_PC] != old[_PC] and general[_SYSTEM_CALL] == old[_SYSTEM_CALL]:
-        general[_SYSTEM_CALL] = _NO_SYSTEM_CALL
+        general[_SYSTEM_CALL_SLOT] = _NO_SYSTEM_CALL

@@ -19,14 +19,13 @@ if TYPE_CHECKING:
     from debugserver.target.model import Libraries, ThreadId
     from debugserver.target.target import Target
 
-_THREAD_POINTER = "fs_base"
 _MUSL_NAME = "/ld-musl-"
 _UNALLOCATED = (0, (1 << 32) - 1, (1 << 64) - 1)
 _MOST_SLOT_TABLES = 1 << 10
 
 
 class LinuxThreadLocalStorage(ThreadLocalStorage):
-    """Threads of glibc and musl programs on x86-64: blocks lie below the thread pointer, which is fs_base."""
+    """Threads of glibc and musl programs on x86: blocks lie below the thread pointer."""
 
     def __init__(
         self, target: Target, memory: Memory, registers: Registers, auxv: Auxv, libraries: LibraryList
@@ -50,10 +49,14 @@ class LinuxThreadLocalStorage(ThreadLocalStorage):
 
     def _thread_pointer(self, thread: ThreadId) -> int:
         architecture = self._target.architecture(thread.pid)
-        register = architecture.by_name.get(_THREAD_POINTER)
-        if register is None:
+        if architecture.thread_pointer is None:
             raise TargetError(f"thread-local variables are not supported on {architecture.name}")
-        return int.from_bytes(self._registers.read_register(thread, register.number), architecture.byteorder)
+
+        def read(name: str) -> int:
+            value = self._registers.read_register(thread, architecture.by_name[name].number)
+            return int.from_bytes(value, architecture.byteorder)
+
+        return architecture.thread_pointer(read)
 
 
 def _thread_local_segment(segments: list[Segment]) -> Segment | None:
