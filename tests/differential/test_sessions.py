@@ -263,10 +263,6 @@ REASONS = {
     "Qbtrace:off": "no branch tracing",
     "qXfer:btrace:read": "no branch tracing",
     "qXfer:btrace-conf:read": "no branch tracing",
-    "QPassSignals": "signals are reported, and the client passes them on",
-    "QProgramSignals": "as QPassSignals",
-    "QThreadEvents": "not reported so far",
-    "QThreadOptions": "not reported so far",
 }
 """What GNU gdbserver offers and we do not, and why."""
 

@@ -10,7 +10,7 @@ from debugserver.errors import MemoryFault, NoSuchProcess, NoSuchThread
 from debugserver.linux import family, ptrace, registers, stepping, watchpoints
 from debugserver.linux.release import release_stopped
 from debugserver.linux.waits import Exited, Stopped
-from debugserver.target.model import ActionKind, ProcessExit, Stop, StopReason, ThreadExit
+from debugserver.target.model import ActionKind, ProcessExit, Stop, StopReason
 
 if TYPE_CHECKING:
     from debugserver.linux.threads import LinuxThread
@@ -47,9 +47,7 @@ def _handle_exit(tracer: Tracer, tid: int, status: Exited) -> None:
         if not process.is_guest:
             tracer.exits.append(ProcessExit(tid, status.status, status.signal))
     elif thread is not None:
-        tracer.table.remove_thread(thread)
-        if thread.resumed and not thread.process.is_guest:
-            tracer.exits.append(ThreadExit(thread.id, status.status))
+        tracer.end_thread(thread, status.status)
 
 
 def handle_stop(tracer: Tracer, thread: LinuxThread, status: Stopped) -> None:
@@ -106,11 +104,17 @@ def _classify_signal(tracer: Tracer, thread: LinuxThread, number: int) -> bool:
     if number in thread.passing:
         thread.passing.remove(number)
         thread.signal = number
-    elif thread.process.is_guest or thread.process.execs_to_come:
+    elif _passes(tracer, thread, number):
         thread.signal = number
     else:
         thread.event = Stop(thread.id, number, StopReason.SIGNAL)
     return True
+
+
+def _passes(tracer: Tracer, thread: LinuxThread, number: int) -> bool:
+    """Whether a signal is delivered without a word: nobody sees the thread, or the client wants it so."""
+    process = thread.process
+    return process.is_guest or process.execs_to_come > 0 or (number in tracer.passed_signals and not thread.stepping)
 
 
 def _classify_system_call(thread: LinuxThread) -> bool:

@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING
 
 from debugserver.errors import NoSuchThread
 from debugserver.linux import ptrace, registers
-from debugserver.target.capabilities import Execution, ProcessEvents, SystemCalls
+from debugserver.target.capabilities import (
+    Execution,
+    ProcessEvents,
+    SignalDelivery,
+    SystemCalls,
+    ThreadEvents,
+)
 from debugserver.target.model import Stop, StopReason
 
 if TYPE_CHECKING:
@@ -165,3 +171,45 @@ class LinuxSystemCalls(SystemCalls):
         process = self._tracer.table.process(pid)
         process.caught_system_calls = numbers
         self._tracer.refresh(process)
+
+    def clear_caught(self) -> None:
+        for process in self._tracer.table.processes():
+            process.caught_system_calls = None
+
+
+class LinuxThreadEvents(ThreadEvents):
+    """Which births and ends of threads are reported."""
+
+    def __init__(self, tracer: Tracer) -> None:
+        self._tracer = tracer
+
+    def report_all(self, enabled: bool) -> None:
+        self._tracer.reports_threads = enabled
+
+    def report_of(self, threads: Iterable[ThreadId], *, clones: bool, exits: bool) -> None:
+        for thread in threads:
+            found = self._tracer.table.thread(thread)
+            found.reports_clones = clones
+            found.reports_exit = exits
+
+    def clear_thread_events(self) -> None:
+        self.report_all(enabled=False)
+        for process in self._tracer.table.processes():
+            self.report_of([thread.id for thread in process.threads.values()], clones=False, exits=False)
+
+
+class LinuxSignalDelivery(SignalDelivery):
+    """Which signals pass without the client being asked."""
+
+    def __init__(self, tracer: Tracer) -> None:
+        self._tracer = tracer
+
+    def pass_signals(self, numbers: frozenset[int]) -> None:
+        self._tracer.passed_signals = numbers
+
+    def deliver_on_detach(self, numbers: frozenset[int] | None) -> None:
+        self._tracer.signals_on_detach = numbers
+
+    def reset_delivery(self) -> None:
+        self.pass_signals(frozenset())
+        self.deliver_on_detach(None)

@@ -23,6 +23,7 @@ from debugserver.target.model import Action, ActionKind, Stop, StopReason
 if TYPE_CHECKING:
     from debugserver.linux.threads import LinuxThread
     from debugserver.linux.tracer import Tracer
+    from debugserver.linux.waits import Status
 
 OPTIONS = (
     ptrace.OPTION_SYSCALL_GOOD
@@ -68,7 +69,7 @@ def _welcome_thread(tracer: Tracer, parent: LinuxThread, tid: int) -> None:
     if thread is None:
         thread = tracer.table.add_thread(parent.process, tid)
     thread.resumed = parent.resumed
-    first_stop = tracer.early.pop(tid, None)
+    first_stop: Status | None = tracer.early.pop(tid, None)
     if parent.reports_clones:
         thread.resumed = False
         parent.event = Stop(parent.id, signal.SIGTRAP, StopReason.CLONE, child=thread.id)

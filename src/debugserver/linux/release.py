@@ -26,9 +26,14 @@ def release(tracer: Tracer, thread: LinuxThread) -> None:
     try:
         watchpoints.clear(thread)
         registers.flush(thread)
-        ptrace.detach(thread.tid, 0 if number in _NOT_PASSED_ON else number)
+        ptrace.detach(thread.tid, number if _is_passed_on(tracer, number) else 0)
     except NoSuchThread:
         return
+
+
+def _is_passed_on(tracer: Tracer, number: int) -> bool:
+    wanted = tracer.signals_on_detach
+    return number not in _NOT_PASSED_ON if wanted is None else number in wanted
 
 
 def release_stopped(tracer: Tracer, thread: LinuxThread, status: Stopped) -> None:

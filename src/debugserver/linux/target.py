@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from debugserver.errors import TargetError
 from debugserver.linux.breakpoints import LinuxBreakpoints
-from debugserver.linux.execution import LinuxExecution, LinuxProcessEvents, LinuxSystemCalls
+from debugserver.linux.execution import (
+    LinuxExecution,
+    LinuxProcessEvents,
+    LinuxSignalDelivery,
+    LinuxSystemCalls,
+    LinuxThreadEvents,
+)
 from debugserver.linux.host_files import LinuxHostFiles
 from debugserver.linux.launch import INHERITED
 from debugserver.linux.libraries import Svr4Libraries
@@ -69,9 +75,11 @@ class LinuxTarget(Target):
             abilities.OperatingSystem: LinuxTables(procfs),
             abilities.ProcessEvents: LinuxProcessEvents(tracer),
             abilities.Registers: registers,
+            abilities.SignalDelivery: LinuxSignalDelivery(tracer),
             abilities.SignalInfo: LinuxSignalInfo(tracer.table),
             abilities.SoftwareBreakpoints: LinuxBreakpoints(tracer.table),
             abilities.SystemCalls: LinuxSystemCalls(tracer),
+            abilities.ThreadEvents: LinuxThreadEvents(tracer),
             abilities.ThreadLocalStorage: LinuxThreadLocalStorage(self, memory, registers, auxv, libraries),
             abilities.ThreadNames: LinuxThreadNames(procfs, tracer.table),
             abilities.Watchpoints: LinuxWatchpoints(tracer),

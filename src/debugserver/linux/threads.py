@@ -39,6 +39,8 @@ class LinuxThread:
         "last_stop",
         "passing",
         "process",
+        "reports_clones",
+        "reports_exit",
         "resumed",
         "signal",
         "signal_stop",
@@ -73,6 +75,8 @@ class LinuxThread:
         """si_code of the SIGTRAP that stopped it."""
         self.passing: list[int] = []
         """Signals that we sent ourselves, to a thread in no place to be given one: they pass unreported."""
+        self.reports_clones = False
+        self.reports_exit = False
         self.group_stopped = False
         """Job control stopped it; it stays so until SIGCONT or the client's next resume."""
         self.in_vfork = False

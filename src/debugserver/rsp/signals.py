@@ -25,6 +25,11 @@ def to_gdb(host: int) -> int:
     return _TO_GDB[host] if 0 <= host < len(_TO_GDB) else GDB_SIGNAL_UNKNOWN
 
 
+def is_known(gdb: int) -> bool:
+    """Whether the host has a signal for GDB's number."""
+    return gdb in _FROM_GDB
+
+
 def from_gdb(gdb: int) -> int:
     """The host's number for one of GDB's; MalformedPacket if the host has no such signal.
 

@@ -117,6 +117,17 @@ class Session:
         pid = selector.pid if selector.pid is not None and selector.pid > 0 else None
         return self.any_thread(pid)
 
+    def matching(self, selector: ThreadSelector) -> list[ThreadId]:
+        """Every live thread that a packet's selector names."""
+        every = (thread_id.ANY, thread_id.ALL)
+        return [
+            thread
+            for pid in self.target.processes()
+            if selector.pid in (None, *every, pid)
+            for thread in self.target.threads(pid)
+            if selector.tid in (*every, thread.tid)
+        ]
+
     def find(self, selector: ThreadSelector) -> ThreadId:
         """The live thread with exactly this id."""
         for pid in self.target.processes():

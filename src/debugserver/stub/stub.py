@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import debugserver.stub.handlers.all  # noqa: F401 - enters every row in the table
 from debugserver.errors import MalformedPacket, TargetError
@@ -22,17 +22,30 @@ from debugserver.target.capabilities import (
     Execution,
     HostFiles,
     ProcessEvents,
+    SignalDelivery,
     SoftwareBreakpoints,
     SystemCalls,
+    ThreadEvents,
     Watchpoints,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
 
     from debugserver.stub.registry import Entry, Reply
     from debugserver.stub.settings import Settings
     from debugserver.target.target import Target
+
+_FORGET_CLIENT: tuple[tuple[type[Any], Callable[[Any], None]], ...] = (
+    (SoftwareBreakpoints, lambda breakpoints: breakpoints.clear_breakpoints()),
+    (Watchpoints, lambda watchpoints: watchpoints.clear_watchpoints()),
+    (ProcessEvents, lambda events: events.report_events(frozenset())),
+    (ThreadEvents, lambda events: events.clear_thread_events()),
+    (SystemCalls, lambda calls: calls.clear_caught()),
+    (SignalDelivery, lambda delivery: delivery.reset_delivery()),
+    (HostFiles, lambda files: files.close_all()),
+)
+"""What a client set in the target, and how it goes with the client."""
 
 
 class Stub:
@@ -109,17 +122,9 @@ class Stub:
             self._work = None
         if execution := self._target.capability(Execution):
             execution.halt_all()
-        if breakpoints := self._target.capability(SoftwareBreakpoints):
-            breakpoints.clear_breakpoints()
-        if watchpoints := self._target.capability(Watchpoints):
-            watchpoints.clear_watchpoints()
-        if events := self._target.capability(ProcessEvents):
-            events.report_events(frozenset())
-        if calls := self._target.capability(SystemCalls):
-            for pid in self._target.processes():
-                calls.catch_system_calls(pid, None)
-        if files := self._target.capability(HostFiles):
-            files.close_all()
+        for kind, forget in _FORGET_CLIENT:
+            if capability := self._target.capability(kind):
+                forget(capability)
 
     def _receive_packet(self, payload: bytes) -> None:
         self._acknowledge()

@@ -121,12 +121,48 @@ class ProcessEvents(ABC):
         debugged."""
 
 
+class ThreadEvents(ABC):
+    """Births and ends of threads as events of their own: of all, or of chosen threads."""
+
+    @abstractmethod
+    def report_all(self, enabled: bool) -> None:
+        """Each new thread reports THREAD_CREATED, and each end is a wanted ThreadExit."""
+
+    @abstractmethod
+    def report_of(self, threads: Iterable[ThreadId], *, clones: bool, exits: bool) -> None:
+        """What these threads do: a CLONE stops the thread, and its new one; an end is a wanted ThreadExit."""
+
+    @abstractmethod
+    def clear_thread_events(self) -> None:
+        """Report none, of any thread: the client is gone."""
+
+
+class SignalDelivery(ABC):
+    """What becomes of signals without the client being asked."""
+
+    @abstractmethod
+    def pass_signals(self, numbers: frozenset[int]) -> None:
+        """Deliver these without a stop, except to a thread that is stepped."""
+
+    @abstractmethod
+    def deliver_on_detach(self, numbers: frozenset[int] | None) -> None:
+        """A process that is let go gets these of the signals that stopped it; None: all but the debugger's own."""
+
+    @abstractmethod
+    def reset_delivery(self) -> None:
+        """As if nothing had been said: the client is gone."""
+
+
 class SystemCalls(ABC):
     """System calls as stops of their own, at entry and return."""
 
     @abstractmethod
     def catch_system_calls(self, pid: int, numbers: frozenset[int] | None) -> None:
         """Report these of the process; the empty set: all; None: none."""
+
+    @abstractmethod
+    def clear_caught(self) -> None:
+        """Report none, of every process: the client is gone."""
 
 
 class SoftwareBreakpoints(ABC):

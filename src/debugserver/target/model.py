@@ -50,13 +50,15 @@ class StopReason(Enum):
     FORK = "fork"
     VFORK = "vfork"
     VFORK_DONE = "vfork done"
+    CLONE = "clone"
+    THREAD_CREATED = "thread created"
     SYSCALL_ENTRY = "system call entry"
     SYSCALL_RETURN = "system call return"
 
 
 class Stop(NamedTuple):
     """A thread stopped. `address` is that of a breakpoint, or the watched data's; `path` the new program of an exec;
-    `child` the new process of a fork; `number` that of a system call."""
+    `child` the new process of a fork, the new thread of a clone; `number` that of a system call."""
 
     thread: ThreadId
     signal: int
@@ -68,10 +70,11 @@ class Stop(NamedTuple):
 
 
 class ThreadExit(NamedTuple):
-    """A thread ended while its process lives on."""
+    """A thread ended while its process lives on. `wanted`: somebody asked to be told of it."""
 
     thread: ThreadId
     status: int
+    wanted: bool = False
 
 
 class ProcessExit(NamedTuple):
