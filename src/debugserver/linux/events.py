@@ -44,7 +44,7 @@ def _handle_exit(tracer: Tracer, tid: int, status: Exited) -> None:
     thread = tracer.table.find_tid(tid)
     if process is not None:
         tracer.table.remove_process(process)
-        if not process.is_guest:
+        if not process.is_hidden:
             tracer.exits.append(ProcessExit(tid, status.status, status.signal))
     elif thread is not None:
         tracer.end_thread(thread, status.status)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from debugserver.errors import NoSuchThread
 from debugserver.linux import ptrace, registers
+from debugserver.linux.lifecycle import let_unannounced_go
 from debugserver.target.capabilities import (
     Execution,
     ProcessEvents,
@@ -35,6 +36,10 @@ _LASTING = frozenset(
     }
 )
 """Reasons that still hold when somebody asks again."""
+_OF_PROCESSES = frozenset({StopReason.FORK, StopReason.VFORK, StopReason.VFORK_DONE, StopReason.EXEC})
+_OF_DEBUG_REGISTERS = frozenset(
+    {StopReason.HARDWARE_BREAKPOINT, StopReason.WRITE_WATCHPOINT, StopReason.ACCESS_WATCHPOINT}
+)
 
 
 class LinuxExecution(Execution):
@@ -65,13 +70,17 @@ class LinuxExecution(Execution):
         if thread.stopped:
             self._tracer.run(thread)
 
-    @staticmethod
-    def _outdated(thread: LinuxThread, event: Stop) -> bool:
-        """Whether an event that waited is no longer worth telling: its breakpoint is gone, or the step was given up."""
+    def _outdated(self, thread: LinuxThread, event: Stop) -> bool:
+        """Whether an event that waited is no longer worth telling: its breakpoint or its child is gone, say."""
         if event.reason is StopReason.HALTED:
             return True
         if event.reason is StopReason.STEP:
             return not thread.stepping
+        if event.reason in _OF_PROCESSES:
+            gone = event.child is not None and self._tracer.table.find_tid(event.child.tid) is None
+            return gone or event.reason not in self._tracer.reported
+        if event.reason in _OF_DEBUG_REGISTERS:
+            return not thread.process.watchpoints.watches(event.address)
         if event.reason is StopReason.SOFTWARE_BREAKPOINT:
             return event.address not in thread.process.breakpoints or registers.read_pc(thread) != event.address
         return False
@@ -110,6 +119,8 @@ class LinuxExecution(Execution):
             tracer.run_on(thread)
             return None
         thread.resumed = False
+        if event.child is not None and (child := tracer.table.find_tid(event.child.tid)):
+            child.process.announced = True
         thread.last_stop = event if event.reason in _LASTING else Stop(thread.id, event.signal, StopReason.SIGNAL)
         self._latest = thread.id
         return event
@@ -159,6 +170,9 @@ class LinuxProcessEvents(ProcessEvents):
 
     def report_events(self, reasons: frozenset[StopReason]) -> None:
         self._tracer.reported = reasons
+        if not reasons:
+            for process in self._tracer.table.processes():
+                let_unannounced_go(self._tracer, process)
 
 
 class LinuxSystemCalls(SystemCalls):

@@ -88,6 +88,7 @@ def _welcome_child(tracer: Tracer, parent: LinuxThread, pid: int, *, is_vfork: b
     reason = StopReason.VFORK if is_vfork else StopReason.FORK
     if reason in tracer.reported and not process.is_guest and not process.execs_to_come:
         child = _add_child(tracer, process, pid, shared=shared)
+        child.process.announced = False
         parent.event = Stop(parent.id, signal.SIGTRAP, reason, child=child.id)
     elif shared:
         child = _add_child(tracer, process, pid, shared=True, guest_of=process)
@@ -139,7 +140,7 @@ def _become(tracer: Tracer, thread: LinuxThread) -> bool:
         release_guest(tracer, thread)
         return False
     _keep_only(tracer, thread, former=ptrace.event_message(thread.tid))
-    if tracer.table.owns_memory(process):
+    if not tracer.table.sharers(process):
         process.memory.close()
     process.memory = MemoryFile(thread.tid)
     process.breakpoints = BreakpointTable(process.breakpoints.instruction)

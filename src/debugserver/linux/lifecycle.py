@@ -156,14 +156,30 @@ def detach_process(tracer: Tracer, process: LinuxProcess) -> None:
 
     One that shares a debugged parent's memory cannot be free of breakpoints yet: it becomes a guest.
     """
-    sharers = [other for other in tracer.table.all() if other is not process and other.memory is process.memory]
+    tracer.hold([process, *tracer.table.sharers(process)])
+    let_unannounced_go(tracer, process)
+    sharers = tracer.table.sharers(process)
     parents = [other for other in sharers if not other.is_guest]
-    tracer.hold([process, *sharers])
-    if parents and not process.is_guest:
+    if parents:
         _make_guest(process, parents[0])
     else:
-        _free(tracer, process, [other for other in sharers if other.guest_of is process])
+        _free(tracer, process, sharers)
     tracer.let_go()
+
+
+def let_unannounced_go(tracer: Tracer, process: LinuxProcess) -> None:
+    """Let the children go that clients have not been told of, and do not tell."""
+    for thread in tuple(process.threads.values()):
+        if child := _unannounced_child(tracer, thread):
+            thread.event = None
+            detach_process(tracer, child)
+
+
+def _unannounced_child(tracer: Tracer, thread: LinuxThread) -> LinuxProcess | None:
+    if thread.event is None or thread.event.child is None:
+        return None
+    child = tracer.table.find_process(thread.event.child.pid)
+    return child if child is not None and not child.announced else None
 
 
 def _make_guest(process: LinuxProcess, parent: LinuxProcess) -> None:
@@ -197,6 +213,9 @@ class LinuxKill(Kill):
 
 def kill_process(tracer: Tracer, process: LinuxProcess) -> None:
     """End it, and hear no more of it."""
+    for thread in tuple(process.threads.values()):
+        if child := _unannounced_child(tracer, thread):
+            kill_process(tracer, child)
     guests = [other for other in tracer.table.all() if other.guest_of is process]
     if guests:
         tracer.hold([process, *guests])

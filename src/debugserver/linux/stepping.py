@@ -21,8 +21,7 @@ def step_over(tracer: Tracer, thread: LinuxThread, address: int) -> None:
     """Run the one instruction under the breakpoint at `address`, where the stopped thread stands; it runs on
     afterwards."""
     process = thread.process
-    sharers = [other for other in tracer.table.all() if other.memory is process.memory]
-    tracer.hold(sharers)
+    tracer.hold([process, *tracer.table.sharers(process)])
     try:
         process.breakpoints.lift(address, process.memory)
         try:

@@ -26,12 +26,12 @@ class ProcessTable:
 
     def processes(self) -> list[LinuxProcess]:
         """Those that clients see, oldest first."""
-        return [process for process in self._processes.values() if not process.is_guest]
+        return [process for process in self._processes.values() if not process.is_hidden]
 
     def process(self, pid: int) -> LinuxProcess:
         """NoSuchProcess unless clients see it."""
         process = self._processes.get(pid)
-        if process is None or process.is_guest:
+        if process is None or process.is_hidden:
             raise NoSuchProcess(f"process {pid} is not being debugged")
         return process
 
@@ -57,9 +57,9 @@ class ProcessTable:
         """The traced thread with this id, of whatever process."""
         return self._by_tid.get(tid)
 
-    def owns_memory(self, process: LinuxProcess) -> bool:
-        """Whether no other process shares its memory (vfork)."""
-        return all(other is process or other.memory is not process.memory for other in self._processes.values())
+    def sharers(self, process: LinuxProcess) -> list[LinuxProcess]:
+        """The other processes with the same memory (vfork)."""
+        return [other for other in self._processes.values() if other is not process and other.memory is process.memory]
 
     def add_process(self, process: LinuxProcess) -> None:
         """Enter a process that has no threads yet."""
@@ -82,6 +82,6 @@ class ProcessTable:
         for thread in tuple(process.threads.values()):
             self.remove_thread(thread)
         self._processes.pop(process.pid, None)
-        if self.owns_memory(process):
+        if not self.sharers(process):
             process.memory.close()
         process.at_end()

@@ -98,6 +98,7 @@ class LinuxProcess:
     """One traced process."""
 
     __slots__ = (
+        "announced",
         "architecture",
         "at_end",
         "attached",
@@ -124,6 +125,8 @@ class LinuxProcess:
         self.attached = attached
         self.guest_of = guest_of
         """The parent whose memory this child shares (vfork); it is only followed until it leaves that memory."""
+        self.announced = True
+        """Whether clients know of it, or would be told: a child is hidden until they have been told of its birth."""
         self.memory = memory
         self.breakpoints = breakpoints
         self.watchpoints = WatchpointTable()
@@ -139,8 +142,13 @@ class LinuxProcess:
 
     @property
     def is_guest(self) -> bool:
-        """Whether clients do not see it."""
+        """Whether clients are never to see it."""
         return self.guest_of is not None
+
+    @property
+    def is_hidden(self) -> bool:
+        """Whether clients do not see it now."""
+        return self.is_guest or not self.announced
 
     def add_thread(self, tid: int) -> LinuxThread:
         """A thread that we trace from now on; it counts as running until it reports."""

@@ -96,6 +96,10 @@ class WatchpointTable:
         addresses = (slot.address if slot else 0 for slot in self._slots)
         self.values = (*addresses, x86_debug.control_word(self._slots))
 
+    def watches(self, address: int) -> bool:
+        """Whether a slot begins there."""
+        return any(slot is not None and slot.address == address for slot in self._slots)
+
     def find_hit(self, status: int) -> Slot | None:
         """The slot that DR6 says was hit."""
         for index in x86_debug.triggered_slots(status):
