@@ -14,6 +14,7 @@ from debugserver.errors import ConfigurationError, LaunchFailed, Refused, UsageE
 
 if TYPE_CHECKING:
     from debugserver.linux.target import LinuxTarget
+    from debugserver.linux.terminal import PseudoTerminal
     from debugserver.options import CommandLine
     from debugserver.server.log import Log
     from debugserver.stub.settings import Settings
@@ -84,7 +85,8 @@ def _serve(line: CommandLine) -> None:
             settings.announce(endpoint.notice)
         settings.announces_exits = not endpoint.shares_terminal
         log = Log(settings)
-        target = _make_target(line, log)
+        terminal = _make_terminal(line)
+        target = _make_target(line, terminal, log)
         try:
             _take_hold(line, target)
             server = Server(
@@ -97,19 +99,32 @@ def _serve(line: CommandLine) -> None:
                 log=log,
             )
             server.end_on_signals()
-            if server.run() and not (settings.extended or settings.exit_requested):
-                target.await_left_running()
+            if terminal and line.stdio == "pty":
+                server.mirror(terminal.descriptor)
+            server.run()
         finally:
             _let_go(target, settings)
     finally:
         source.close()
 
 
-def _make_target(line: CommandLine, log: Log) -> LinuxTarget:
-    from debugserver.linux.launch import INHERITED
+def _make_terminal(line: CommandLine) -> PseudoTerminal | None:
+    if line.stdio not in ("pty", "client"):
+        return None
+    from debugserver.linux.terminal import PseudoTerminal
+
+    return PseudoTerminal()
+
+
+def _make_target(line: CommandLine, terminal: PseudoTerminal | None, log: Log) -> LinuxTarget:
+    from debugserver.linux.launch import INHERITED, NOWHERE
     from debugserver.linux.target import LinuxTarget
 
-    return LinuxTarget(line.launch, INHERITED, log.text)
+    if terminal is None:
+        return LinuxTarget(line.launch, INHERITED if line.stdio == "inherit" else NOWHERE, log=log.text)
+    if line.stdio == "pty":
+        return LinuxTarget(line.launch, terminal.streams(), log=log.text)
+    return LinuxTarget(line.launch, terminal.output_streams(), terminal, log.text)
 
 
 def _take_hold(line: CommandLine, target: Target) -> None:

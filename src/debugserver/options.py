@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from debugserver.errors import UsageError
-from debugserver.stub.settings import Settings
+from debugserver.stub.settings import OnDisconnect, Settings
 from debugserver.target.model import LaunchSettings
 
 SYNOPSIS = """\
@@ -21,6 +21,15 @@ COMM is where the client connects: [HOST]:PORT or PORT (TCP; without HOST, from 
 a terminal device, fd:N (an inherited descriptor), or '-' or 'stdio' for standard input and output.
 PROG is the program to debug; what follows it are its arguments. PID is the process to attach to.
 """
+
+STDIO = {
+    "inherit": "the server's own (default)",
+    "client": "output goes to the client, input is empty",
+    "pty": "a terminal of its own, which the server's standard streams lead to",
+    "null": "nowhere",
+    "files": "the files of --stdin, --stdout and --stderr, otherwise nowhere",
+}
+"""Where the standard streams of programs may lead."""
 
 _DEBUG_COMPONENTS = ("threads", "event-loop", "remote")
 _MOST_VERBOSE, _MOST_QUIET = 2, 3
@@ -56,6 +65,8 @@ class CommandLine:
         self.pid = 0
         self.attach = False
         self.once = False
+        self.stdio = "inherit"
+        """One of STDIO."""
         self.information = ""
         """Print this instead of serving."""
 
@@ -110,6 +121,37 @@ def _shell(start_with: bool) -> Apply:
 
 def _no_escape(line: CommandLine, _: str) -> None:
     line.launch.escape_arguments = False
+
+
+def _stdio(line: CommandLine, value: str) -> None:
+    line.stdio = _one_of("--stdio", value, STDIO)
+
+
+def _stream(name: str) -> Apply:
+    def apply(line: CommandLine, value: str) -> None:
+        setattr(line.launch, name, value)
+
+    return apply
+
+
+def _on_disconnect(line: CommandLine, value: str) -> None:
+    known = [policy.value for policy in OnDisconnect]
+    line.settings.on_disconnect = OnDisconnect(_one_of("--on-disconnect", value, known))
+
+
+def _one_of(flag: str, value: str, known: Iterable[str]) -> str:
+    if value not in known:
+        raise UsageError(f"Invalid argument for {flag}: {value}", f"Known: {_listed(tuple(known))}.")
+    return value
+
+
+def _notification_timeout(line: CommandLine, value: str) -> None:
+    try:
+        line.settings.notification_timeout = float(value)
+    except ValueError:
+        line.settings.notification_timeout = 0.0
+    if not line.settings.notification_timeout > 0:
+        raise UsageError(f"Invalid argument for --notification-timeout: {value}", "It is a number of seconds.")
 
 
 def _debug(line: CommandLine, value: str) -> None:
@@ -173,6 +215,18 @@ GROUPS: dict[str, tuple[Option, ...]] = {
         Option("--attach", "", "Attach to the running process PID.", _attach),
         Option("--multi", "", "Start without a program, and stay when one ends (target extended-remote).", _multi),
         Option("--once", "", "End when the first client has gone.", _once),
+        Option(
+            "--on-disconnect",
+            "=WHAT",
+            "When a client just goes away: stop the processes (default), detach from them, or kill them.",
+            _on_disconnect,
+        ),
+        Option(
+            "--notification-timeout",
+            "=SECONDS",
+            "Tell of a stop again that a non-stop client does not acknowledge (30).",
+            _notification_timeout,
+        ),
         Option("--help", "", "Print this message.", _help),
         Option("--version", "", "Print the version.", _version),
     ),
@@ -183,6 +237,10 @@ GROUPS: dict[str, tuple[Option, ...]] = {
         Option("--startup-with-shell", "", "Start PROG by way of $SHELL (default).", _shell(True)),
         Option("--no-startup-with-shell", "", "Start PROG directly.", _shell(False)),
         Option("--no-escape-args", "", "Let the shell expand wildcards and variables in ARGS.", _no_escape),
+        Option("--stdio", "=WHERE", f"The program's standard streams: {', '.join(STDIO)}.", _stdio),
+        Option("--stdin", "=FILE", "The program reads this, whatever --stdio says.", _stream("stdin")),
+        Option("--stdout", "=FILE", "The program prints there.", _stream("stdout")),
+        Option("--stderr", "=FILE", "The program prints errors there.", _stream("stderr")),
     ),
     "Finding faults": (
         Option(
@@ -225,6 +283,8 @@ def parse(arguments: list[str]) -> CommandLine:
         _parse_option(line, word, words)
         if line.information:
             return line
+    if line.stdio == "files" and not (line.launch.stdin or line.launch.stdout or line.launch.stderr):
+        raise UsageError("--stdio=files needs a file", "Write --stdin=FILE, --stdout=FILE or --stderr=FILE.")
     _parse_operands(line, words[::-1])
     return line
 

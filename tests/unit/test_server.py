@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import os
+import select
 import socket
 import threading
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 
+from debugserver.server import client as client_module
 from debugserver.server import server as server_module
 from debugserver.server import transport
 from debugserver.server.server import Server
 from debugserver.server.transport import Listener
-from debugserver.stub.settings import Settings
+from debugserver.stub.console import Route
+from debugserver.stub.settings import OnDisconnect, Settings
+from debugserver.target.capabilities import ProgramOutput
 from debugserver.testing.fake_target import FakeTarget
 from tests.support.processes import DEADLINE, wait_until
 
@@ -34,6 +39,9 @@ class Echo:
         self.closed = False
         self.events = 0
         self.work_left = 0
+        self.deadline: float | None = None
+        self.output_route = Route.HELD
+        self.output: ProgramOutput | None = None
         self._settings = settings
         self._output = b""
 
@@ -50,6 +58,10 @@ class Echo:
             self.work_left = 1_000_000_000
         elif data == b"stop working":
             self.work_left = 0
+        elif data == b"later":
+            self.deadline = time.monotonic() + 0.05
+        elif data == b"listen":
+            self.output_route = Route.CLIENT
         elif data == b"talk":
             self._output = bytes(30_000_000)
 
@@ -63,6 +75,14 @@ class Echo:
     def work(self) -> None:
         self.work_left -= 1
 
+    def on_deadline(self) -> None:
+        self.deadline = None
+        self._output += b"now"
+
+    def program_output(self) -> None:
+        assert self.output is not None
+        self._output += self.output.read_output()
+
     def close(self) -> None:
         self.closed = True
 
@@ -74,16 +94,47 @@ class WakingTarget(FakeTarget):
         super().__init__()
         self.news, self.waker = os.pipe()
         self.wakeup = self.news
+        self.left = False
+
+    def left_running(self) -> bool:
+        return self.left
+
+    def close(self) -> None:
+        os.close(self.news)
+        os.close(self.waker)
+
+
+class PrintingTarget(WakingTarget, ProgramOutput):
+    """Programs that print are a pipe that the test writes to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._reader, self.printer = os.pipe2(os.O_NONBLOCK)
+
+    @property
+    def descriptor(self) -> int:
+        return self._reader
+
+    def read_output(self) -> bytes:
+        try:
+            return os.read(self._reader, 4096)
+        except BlockingIOError:
+            return b""
+
+    def close(self) -> None:
+        super().close()
+        os.close(self._reader)
+        os.close(self.printer)
 
 
 class Running:
     """A server in a thread of its own, and what the test sees of it."""
 
-    def __init__(self, once: bool) -> None:
+    def __init__(self, once: bool, target: WakingTarget) -> None:
         self.settings = Settings()
         self.lines: list[str] = []
         self.settings.announce = self.lines.append
-        self.target = WakingTarget()
+        self.target = target
         self.target.add_process(1)
         self.stubs: list[Echo] = []
         listener = transport.parse(":0").open()
@@ -95,6 +146,7 @@ class Running:
 
     def _new_stub(self) -> Echo:
         self.stubs.append(Echo(self.settings))
+        self.stubs[-1].output = self.target.capability(ProgramOutput)
         return self.stubs[-1]
 
     def connect(self) -> socket.socket:
@@ -106,15 +158,14 @@ class Running:
 
 
 @contextmanager
-def serving(*, once: bool = False) -> Iterator[Running]:
-    running = Running(once)
+def serving(*, once: bool = False, target: WakingTarget | None = None) -> Iterator[Running]:
+    running = Running(once, target or WakingTarget())
     try:
         yield running
     finally:
         running.server.stop()
         running.wait_end()
-        os.close(running.target.news)
-        os.close(running.target.waker)
+        running.target.close()
 
 
 @pytest.fixture
@@ -170,7 +221,7 @@ def test_a_second_client_is_told_why_not_and_the_first_is_not_disturbed(running:
 
 
 def test_a_second_client_that_says_nothing_is_let_go(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server_module, "_REFUSAL_DEADLINE", 0.05)
+    monkeypatch.setattr(client_module, "_REFUSAL_DEADLINE", 0.05)
     monkeypatch.setattr(server_module, "_LONGEST_SLEEP", 0.05)
     with running.connect() as first, running.connect() as second:
         assert ask(first, b"hello") == b"hello"
@@ -284,6 +335,101 @@ def cpu_seconds(thread: threading.Thread) -> float:
     with open(f"/proc/self/task/{thread.native_id}/stat", encoding="ascii") as file:
         user, system = file.read().rpartition(")")[2].split()[11:13]
     return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
+def test_a_deadline_of_the_stub_is_kept_while_nothing_else_happens(running: Running) -> None:
+    with running.connect() as client:
+        assert ask(client, b"later") == b"later"
+        started = time.monotonic()
+        assert client.recv(10) == b"now"
+        assert time.monotonic() - started < DEADLINE / 4
+
+
+@pytest.mark.parametrize(
+    ("policy", "detached", "killed"),
+    [(OnDisconnect.STOP, [], []), (OnDisconnect.DETACH, [1, 2], []), (OnDisconnect.KILL, [], [1, 2])],
+)
+def test_what_becomes_of_the_processes_when_a_client_goes_away(
+    running: Running, policy: OnDisconnect, detached: list[int], killed: list[int]
+) -> None:
+    running.target.add_process(2)
+    running.settings.on_disconnect = policy
+    running.settings.extended = True
+    with running.connect() as client:
+        assert ask(client, b"hello") == b"hello"
+    with running.connect() as client:
+        assert ask(client, b"hello") == b"hello"
+    assert (running.target.detached, running.target.killed) == (detached, killed)
+
+
+def test_monitor_exit_leaves_the_processes_to_whoever_made_the_target() -> None:
+    with serving() as running:
+        running.settings.on_disconnect = OnDisconnect.DETACH
+        with running.connect() as client:
+            client.sendall(b"exit")
+            assert read_all(client) == b"exit"
+        running.wait_end()
+        assert list(running.target.processes()) == [1]
+
+
+def test_the_server_stays_for_what_was_left_running() -> None:
+    with serving() as running:
+        running.target.left = True
+        with running.connect() as client:
+            assert ask(client, b"hello") == b"hello"
+            running.target.remove_process(1)
+        wait_until(lambda: running.stubs[0].closed, "the conversation ends")
+        with pytest.raises(ConnectionRefusedError):
+            wait_until(lambda: running.connect().close(), "nobody listens")
+        assert running.thread.is_alive()
+        running.target.left = False
+        os.write(running.target.waker, b"x")
+        running.wait_end()
+
+
+def test_what_programs_print_is_held_until_the_client_takes_it() -> None:
+    with serving(target=PrintingTarget()) as running, running.connect() as client:
+        assert isinstance(running.target, PrintingTarget)
+        assert ask(client, b"hello") == b"hello"
+        os.write(running.target.printer, b"printed")
+        assert ask(client, b"hello again") == b"hello again"
+        client.sendall(b"listen")
+        assert client.recv(6, socket.MSG_WAITALL) + client.recv(7, socket.MSG_WAITALL) == b"listenprinted"
+
+
+def test_what_programs_print_that_are_nobodys_goes_to_standard_output(capfd: pytest.CaptureFixture[str]) -> None:
+    with serving(target=PrintingTarget()) as running:
+        assert isinstance(running.target, PrintingTarget)
+        running.settings.extended = True
+        with running.connect() as client:
+            assert ask(client, b"hello") == b"hello"
+            os.write(running.target.printer, b"printed")
+            running.target.remove_process(1)
+        printed = ""
+
+        def has_come() -> bool:
+            nonlocal printed
+            printed += capfd.readouterr().out
+            return printed == "printed"
+
+        wait_until(has_come, "it is printed")
+
+
+def test_a_client_that_does_not_read_makes_programs_wait() -> None:
+    with serving(target=PrintingTarget()) as running, running.connect() as client:
+        target = running.target
+        assert isinstance(target, PrintingTarget)
+        assert ask(client, b"listen") == b"listen"
+        written = 0
+        end = time.monotonic() + DEADLINE
+        poll = select.poll()
+        poll.register(target.printer, select.POLLOUT)
+        while poll.poll(500):
+            written += os.write(target.printer, bytes(4096))
+            assert time.monotonic() < end, f"{written} bytes and no end"
+        while written:
+            written -= len(client.recv(min(written, 1 << 20)))
+        assert ask(client, b"hello") == b"hello"
 
 
 def test_nothing_leaks_from_session_to_session(running: Running) -> None:

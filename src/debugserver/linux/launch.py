@@ -11,6 +11,7 @@ import ctypes
 import os
 import shlex
 import signal
+import stat
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
@@ -29,15 +30,35 @@ _TERMINAL = 2
 
 
 class Streams(NamedTuple):
-    """The descriptors that become the program's standard input, output and error."""
+    """What become the program's standard input, output and error: descriptors, or files that are opened for it.
+    `terminal`: one that the program gets for itself (its file)."""
 
-    input: int = 0
-    output: int = 1
-    error: int = 2
+    input: int | str = 0
+    output: int | str = 1
+    error: int | str = 2
+    terminal: str = ""
+
+    def overridden(self, settings: LaunchSettings) -> Streams:
+        """The same, but for the files that somebody wishes."""
+        return self._replace(
+            input=settings.stdin or self.input,
+            output=settings.stdout or self.output,
+            error=settings.stderr or self.error,
+        )
 
 
 INHERITED = Streams()
 """Our own."""
+NOWHERE = Streams(os.devnull, os.devnull, os.devnull)
+
+
+class _Files(NamedTuple):
+    """What a new process has open that concerns it."""
+
+    standard: Sequence[int]
+    terminal: str
+    go: int
+    failures: int
 
 
 class Command(NamedTuple):
@@ -142,22 +163,58 @@ def _split(settings: LaunchSettings) -> Sequence[str]:
 def spawn(settings: LaunchSettings, streams: Streams = INHERITED) -> Spawned:
     """A new process for this program. OSError if there is none to be had; LaunchFailed."""
     to_run = command(settings)
-    go_reader, go = os.pipe2(os.O_CLOEXEC)
-    failures, failures_writer = os.pipe2(os.O_CLOEXEC)
-    terminal = _our_terminal()
-    # A handler of ours must not run in the child, and the change of foreground must not stop us.
-    with _Blocked(signal.valid_signals()), _Layout(settings.disable_randomization):
-        pid = os.fork()
-        if pid == 0:
-            os.close(go)
-            _become(settings, to_run.arguments, streams, go_reader, failures_writer)
-        with contextlib.suppress(OSError):
-            os.setpgid(pid, pid)
-        if terminal is not None:
-            terminal.lend(pid)
-    os.close(go_reader)
-    os.close(failures_writer)
+    terminal = None if streams.terminal else _our_terminal()
+    with contextlib.ExitStack() as opened:
+        standard = _open_all(streams.overridden(settings), opened)
+        go_reader, go = os.pipe2(os.O_CLOEXEC)
+        opened.callback(os.close, go_reader)
+        failures, failures_writer = os.pipe2(os.O_CLOEXEC)
+        opened.callback(os.close, failures_writer)
+        # A handler of ours must not run in the child, and the change of foreground must not stop us.
+        with _Blocked(signal.valid_signals()), _Layout(settings.disable_randomization):
+            pid = os.fork()
+            if pid == 0:
+                os.close(go)
+                _become(settings, to_run, _Files(standard, streams.terminal, go_reader, failures_writer))
+            if not streams.terminal:
+                with contextlib.suppress(OSError):
+                    os.setpgid(pid, pid)
+            if terminal is not None:
+                terminal.lend(pid)
     return Spawned(pid, to_run.execs, go, failures, terminal)
+
+
+def _open_all(streams: Streams, opened: contextlib.ExitStack) -> list[int]:
+    """Three descriptors; those that are no longer needed once the program has them are put in `opened`."""
+    descriptors: dict[tuple[str, int], int] = {}
+    standard = []
+    for stream, access in zip(streams[:3], (os.O_RDONLY, os.O_WRONLY, os.O_WRONLY), strict=True):
+        if isinstance(stream, int):
+            standard.append(stream)
+            continue
+        # One file for both outputs is opened once, or they would overwrite each other.
+        if (stream, access) not in descriptors:
+            descriptors[stream, access] = _open(stream, access)
+            opened.callback(os.close, descriptors[stream, access])
+        standard.append(descriptors[stream, access])
+    return standard
+
+
+def _open(path: str, access: int) -> int:
+    try:
+        if _is_device(path):
+            # A terminal is open for both on every descriptor that leads there.
+            return os.open(path, os.O_RDWR | os.O_NOCTTY)
+        return os.open(path, access if access == os.O_RDONLY else access | os.O_CREAT | os.O_TRUNC, 0o666)
+    except OSError as error:
+        raise LaunchFailed(f"cannot open {path} for the program: {error.strerror}", number=error.errno) from None
+
+
+def _is_device(path: str) -> bool:
+    try:
+        return stat.S_ISCHR(os.stat(path).st_mode)
+    except OSError:
+        return False
 
 
 def _our_terminal() -> Foreground | None:
@@ -169,31 +226,40 @@ def _our_terminal() -> Foreground | None:
     return Foreground(owner) if owner == os.getpgrp() else None
 
 
-def _become(settings: LaunchSettings, arguments: tuple[str, ...], streams: Streams, go: int, failures: int) -> NoReturn:
+def _become(settings: LaunchSettings, to_run: Command, files: _Files) -> NoReturn:
     """The child, up to its exec. Only system calls: the parent's objects are none of its business any more."""
     try:
-        os.setpgid(0, 0)
+        if files.terminal:
+            _lead_session(files.terminal)
+        else:
+            os.setpgid(0, 0)
         for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
             signal.signal(number, signal.SIG_DFL)
         signal.set_wakeup_fd(-1)
-        _set_streams(streams)
+        _set_streams(files.standard)
         if settings.directory:
             os.chdir(os.path.expanduser(settings.directory))
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         # End of file: whoever was to release us is gone.
-        if os.read(go, 1):
-            os.execvpe(arguments[0], arguments, settings.environment)
+        if os.read(files.go, 1):
+            os.execvpe(to_run.arguments[0], to_run.arguments, settings.environment)
     except OSError as error:
-        os.write(failures, str(error.errno).encode())
+        os.write(files.failures, str(error.errno).encode())
     finally:
         os._exit(_NOT_FOUND)
 
 
-def _set_streams(streams: Streams) -> None:
+def _lead_session(terminal: str) -> None:
+    """A leader that has no terminal yet gets the one that it opens, unless another session has it."""
+    os.setsid()
+    os.close(os.open(terminal, os.O_RDWR))
+
+
+def _set_streams(standard: Sequence[int]) -> None:
     # All are copied first: one may be where another belongs.
-    copies = [os.dup(descriptor) for descriptor in streams]
-    for standard, copy in enumerate(copies):
-        os.dup2(copy, standard)
+    copies = [os.dup(descriptor) for descriptor in standard]
+    for number, copy in enumerate(copies):
+        os.dup2(copy, number)
 
 
 class _Layout:

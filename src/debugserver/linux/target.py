@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -50,9 +49,15 @@ Capability = TypeVar("Capability")
 class LinuxTarget(Target):
     """Processes that this server started or attached to."""
 
-    def __init__(self, settings: LaunchSettings, streams: Streams = INHERITED, log: TargetLog = log_nothing) -> None:
+    def __init__(
+        self,
+        settings: LaunchSettings,
+        streams: Streams = INHERITED,
+        output: abilities.ProgramOutput | None = None,
+        log: TargetLog = log_nothing,
+    ) -> None:
         """`settings`: what programs are started with unless a client says otherwise; `streams`: their standard
-        streams. ConfigurationError."""
+        streams; `output`: where these lead, if the client is to have it. ConfigurationError."""
         procfs = Procfs()
         procfs.require_own()
         self._tracer = tracer = Tracer(procfs, log)
@@ -74,6 +79,7 @@ class LinuxTarget(Target):
             abilities.Memory: memory,
             abilities.OperatingSystem: LinuxTables(procfs),
             abilities.ProcessEvents: LinuxProcessEvents(tracer),
+            abilities.ProgramOutput: output,
             abilities.Registers: registers,
             abilities.SignalDelivery: LinuxSignalDelivery(tracer),
             abilities.SignalInfo: LinuxSignalInfo(tracer.table),
@@ -103,13 +109,13 @@ class LinuxTarget(Target):
     def attached(self, pid: int) -> bool:
         return self._table.process(pid).attached
 
-    def await_left_running(self) -> None:
-        """Programs that were started here and let go keep the terminal until they end: wait for that."""
-        for pid, at_end in self._tracer.left_running.items():
-            with contextlib.suppress(ChildProcessError):
-                os.waitpid(pid, 0)
-            at_end()
-        self._tracer.left_running.clear()
+    def left_running(self) -> bool:
+        self._tracer.drain_wakeup()
+        left = self._tracer.left_running
+        for pid in tuple(left):
+            if _has_ended(pid):
+                left.pop(pid)()
+        return bool(left)
 
     def close(self) -> None:
         """End what was started here, let go of what was attached to."""
@@ -121,3 +127,10 @@ class LinuxTarget(Target):
         for at_end in self._tracer.left_running.values():
             at_end()
         self._tracer.close()
+
+
+def _has_ended(child: int) -> bool:
+    try:
+        return os.waitpid(child, os.WNOHANG)[0] == child
+    except ChildProcessError:
+        return True

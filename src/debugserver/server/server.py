@@ -7,174 +7,28 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
+from debugserver.errors import TargetError
+from debugserver.server.client import Client, RefusedClient
 from debugserver.server.connection import Connection
 from debugserver.server.log import Log
 from debugserver.server.loop import Loop
-from debugserver.stub.refusal import refuse
-from debugserver.target.capabilities import Execution
+from debugserver.stub.console import Route
+from debugserver.stub.settings import OnDisconnect
+from debugserver.target.capabilities import Detach, Execution, Kill, ProgramOutput
 
 if TYPE_CHECKING:
+    from debugserver.server.client import Conversation
+    from debugserver.server.relay import OutputSwitch, Relay
     from debugserver.server.transport import Listener
     from debugserver.stub.settings import Settings
     from debugserver.target.target import Target
 
-_MOST_PENDING = 8 * 1024 * 1024
-"""Bytes that a client may leave unread before it is no longer listened to."""
-_REFUSAL_DEADLINE = 2.0
-"""Seconds that a client which is not served has to ask something and to hang up."""
 _MOST_REFUSALS = 16
-_MOST_READS = 64
 _LONGEST_SLEEP = 2.0
 """Seconds without a client. While a target has the only wake-up descriptor for signals (signal.set_wakeup_fd), one
 that comes just before the loop falls asleep is seen only when it wakes."""
-
-
-class Conversation(Protocol):
-    """What the server needs of a Stub."""
-
-    @property
-    def ended(self) -> bool:
-        """Whether to close the connection when all is sent."""
-
-    @property
-    def busy(self) -> bool:
-        """Whether to call `work` again soon."""
-
-    @property
-    def running(self) -> bool:
-        """Whether to call `target_event` all the time."""
-
-    def receive_data(self, data: bytes) -> None:
-        """The client sent this."""
-
-    def data_to_send(self) -> bytes:
-        """What the client is to get."""
-
-    def target_event(self) -> None:
-        """The target may have news."""
-
-    def work(self) -> None:
-        """Go on with long work."""
-
-    def close(self) -> None:
-        """The client is gone."""
-
-
-class Client:
-    """One client that is served: its connection and its conversation."""
-
-    def __init__(self, connection: Connection, stub: Conversation, loop: Loop, log: Log) -> None:
-        self.connection = connection
-        self.stub = stub
-        self.gone = False
-        self._loop = loop
-        self._log = log
-        self._watched: tuple[bool, bool] | None = None
-        self._watch()
-
-    @property
-    def finished(self) -> bool:
-        """Whether nothing more is to come from it or to be sent to it."""
-        connection = self.connection
-        return self.gone or connection.broken or (self.stub.ended and not connection.pending)
-
-    def target_event(self) -> None:
-        """Let the stub ask the target, and send what comes of it."""
-        self.stub.target_event()
-        self.send()
-
-    def work(self) -> None:
-        """Let the stub go on with long work, and send what comes of it."""
-        self.stub.work()
-        self.send()
-
-    def send(self) -> None:
-        """Send what the stub has for the client."""
-        if data := self.stub.data_to_send():
-            self._log.bytes("remote", "sent", data)
-            self.connection.send(data)
-            self._watch()
-
-    def close(self) -> None:
-        """End the conversation and hang up."""
-        self._loop.forget(self.connection.reader)
-        self._loop.forget(self.connection.writer)
-        self.stub.close()
-        self.connection.close()
-
-    def catch_up(self) -> None:
-        """Take in all that has come. What a client did before it hung up is known only afterwards."""
-        for _ in range(_MOST_READS):
-            if self.finished or not self._receive():
-                return
-
-    def _receive(self) -> bool:
-        """Whether anything had come."""
-        data = self.connection.receive()
-        if data:
-            self._log.bytes("remote", "received", data)
-            self.stub.receive_data(data)
-            self.send()
-        elif data is not None:
-            self.gone = True
-        return bool(data)
-
-    def _flush(self) -> None:
-        self.connection.flush()
-        self._watch()
-
-    def _watch(self) -> None:
-        """Wait for what can be done now: to receive, to send, or both."""
-        pending = self.connection.pending
-        wanted = (pending < _MOST_PENDING, pending > 0)
-        if wanted == self._watched:
-            return
-        self._watched = wanted
-        receive = self._receive if wanted[0] else None
-        flush = self._flush if wanted[1] else None
-        if self.connection.reader == self.connection.writer:
-            self._loop.watch(self.connection.reader, receive, flush)
-        else:
-            self._loop.watch(self.connection.reader, receive)
-            self._loop.watch(self.connection.writer, None, flush)
-
-
-class RefusedClient:
-    """A second client: it is told why, and then let go. Closing at once could lose the sentence on its way."""
-
-    def __init__(self, connection: Connection, sentence: str, loop: Loop) -> None:
-        self.gone = False
-        self._connection = connection
-        self._sentence = sentence
-        self._loop = loop
-        self._deadline = time.monotonic() + _REFUSAL_DEADLINE
-        loop.watch(connection.reader, self._receive)
-
-    @property
-    def finished(self) -> bool:
-        """Whether it has hung up, or has had time enough for it."""
-        return self.gone or time.monotonic() > self._deadline
-
-    def close(self) -> None:
-        """Hang up."""
-        self._tell()
-        self._loop.forget(self._connection.reader)
-        self._connection.close()
-
-    def _receive(self) -> None:
-        """GDB drops what comes before its own first byte."""
-        data = self._connection.receive()
-        if data:
-            self._tell()
-        self.gone = data == b""
-
-    def _tell(self) -> None:
-        if self._sentence:
-            self._connection.send(refuse(self._sentence))
-            self._connection.finish_sending()
-            self._sentence = ""
 
 
 class Server:
@@ -206,6 +60,8 @@ class Server:
         self._client: Client | None = None
         self._refused: list[RefusedClient] = []
         self._ended = False
+        self._relays: list[Relay] = []
+        self._output_switch = self._make_output_switch()
 
     def end_on_signals(self) -> None:
         """Let SIGTERM, SIGINT and SIGHUP end `run` in order. Only in the main thread."""
@@ -215,17 +71,35 @@ class Server:
         """Let `run` return soon; also from another thread."""
         self._loop.stop()
 
-    def run(self) -> bool:
-        """Serve until the end: whether it came by itself, and not by `stop` or a signal. The target stays as the last
-        client left it."""
+    def mirror(self, terminal: int) -> None:
+        """While `run` lasts, what programs print on a terminal of their own appears on our standard output, and our
+        standard input goes there. `terminal` is its master's side."""
+        from debugserver.server.relay import STANDARD_INPUT, STANDARD_OUTPUT, Keyboard, Relay
+
+        self._relays = [Relay(self._loop, terminal, STANDARD_OUTPUT), Keyboard(self._loop, STANDARD_INPUT, terminal)]
+
+    def run(self) -> None:
+        """Serve until the end, and stay for programs that were started here and let go: the terminal is theirs. The
+        target stays as the last client left it."""
         try:
+            for relay in self._relays:
+                relay.start()
             self._open(self._source)
             while not (self._ended or self._loop.stopped):
                 self._loop.turn(self._patience())
                 self._advance()
-            return not self._loop.stopped
+            if not (self._settings.extended or self._settings.exit_requested):
+                self._stay()
         finally:
             self._close()
+
+    def _stay(self) -> None:
+        self._stop_listening()
+        if self._execution is not None and self._execution.wakeup is not None:
+            self._loop.watch(self._execution.wakeup, lambda: None)
+        while self._target.left_running() and not self._loop.stopped:
+            self._loop.turn(_LONGEST_SLEEP)
+            self._advance()
 
     def _open(self, source: Listener | Connection) -> None:
         if isinstance(source, Connection):
@@ -271,16 +145,20 @@ class Server:
             return 0
         if self._refused or client is None:
             return _LONGEST_SLEEP
-        return None
+        deadline = client.stub.deadline
+        return None if deadline is None else max(0, deadline - time.monotonic())
 
     def _advance(self) -> None:
         """Whatever is to be done besides what the descriptors asked for."""
         for refused in [refused for refused in self._refused if refused.finished]:
             self._refused.remove(refused)
             refused.close()
+        if self._output_switch is not None:
+            self._direct_output(self._output_switch)
         client = self._client
         if client is None:
             return
+        client.keep_deadline()
         if client.stub.busy:
             client.work()
         if client.stub.running:
@@ -290,6 +168,21 @@ class Server:
         elif self._settings.exit_requested and not client.connection.pending:
             self._ended = True
 
+    def _make_output_switch(self) -> OutputSwitch | None:
+        output = self._target.capability(ProgramOutput)
+        if output is None:
+            return None
+        from debugserver.server.relay import OutputSwitch
+
+        return OutputSwitch(self._loop, output)
+
+    def _direct_output(self, switch: OutputSwitch) -> None:
+        if self._client is not None:
+            switch.set(self._client.output_route, self._client.program_output)
+        else:
+            # What stopped programs have printed is for the next client.
+            switch.set(Route.HELD if self._target.processes() else Route.SERVER)
+
     @property
     def _nothing_left(self) -> bool:
         """Whether there is nothing to serve any more. (On a serial line, no client hangs up.)"""
@@ -297,6 +190,8 @@ class Server:
 
     def _let_go(self, client: Client) -> None:
         self._hang_up(client)
+        if not self._settings.exit_requested:
+            self._part_with_processes()
         stays = self._listener is not None or self._reopen is not None
         if self._once or self._nothing_left or self._settings.exit_requested or not stays:
             self._ended = True
@@ -307,12 +202,30 @@ class Server:
         elif self._reopen is not None:
             self._open(self._reopen())
 
+    def _part_with_processes(self) -> None:
+        """The client is gone: what it did not decide, the user has decided for all clients."""
+        actions: dict[OnDisconnect, Callable[[int], None]] = {}
+        if detacher := self._target.capability(Detach):
+            actions[OnDisconnect.DETACH] = detacher.detach
+        if killer := self._target.capability(Kill):
+            actions[OnDisconnect.KILL] = killer.kill
+        act = actions.get(self._settings.on_disconnect)
+        if act is None:
+            return
+        for pid in tuple(self._target.processes()):
+            try:
+                act(pid)
+            except TargetError as error:
+                self._settings.announce(f"process {pid}: {error}")
+
     def _hang_up(self, client: Client) -> None:
         self._client = None
         if self._execution is not None and self._execution.wakeup is not None:
             self._loop.forget(self._execution.wakeup)
         self._log.text("event-loop", "client %s has gone", client.connection.peer)
         client.close()
+        if self._output_switch is not None:
+            self._direct_output(self._output_switch)
 
     def _stop_listening(self) -> None:
         if self._listener is not None:
@@ -326,5 +239,9 @@ class Server:
         for refused in self._refused:
             refused.close()
         self._stop_listening()
+        if self._output_switch is not None:
+            self._output_switch.finish()
+        for relay in self._relays:
+            relay.finish()
         self._loop.close()
         self._log.close()

@@ -52,6 +52,8 @@ class Session:
         """The client asked for the end of the connection, or of the server."""
         self.console: Callable[[bytes], None] = lambda text: None
         """Sends text to the client's console, as an `O` packet."""
+        self.flush_output: Callable[[], None] = lambda: None
+        """Sends all that programs have printed; for a client that waits for a stop reply, which comes next."""
         self.stops: Stops
         """Set by the stub that owns both."""
 

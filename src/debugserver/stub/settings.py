@@ -3,6 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from enum import Enum
+
+
+class OnDisconnect(Enum):
+    """What becomes of the processes when a client goes away without having decided it."""
+
+    STOP = "stop"
+    DETACH = "detach"
+    KILL = "kill"
 
 
 class Settings:
@@ -11,6 +20,9 @@ class Settings:
     def __init__(self) -> None:
         self.extended = False
         """The server stays when the last process is gone: --multi, or a client said `!`."""
+        self.on_disconnect = OnDisconnect.STOP
+        self.notification_timeout = 30.0
+        """Seconds until a notification that was not acknowledged is sent again."""
         self.disabled_packets: frozenset[str] = frozenset()
         self.verbosity = 0
         """-2 (everything) to 3 (only what is fatal), the seed's scale."""

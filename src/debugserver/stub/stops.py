@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import signal
+import time
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -62,6 +63,10 @@ class Stops:
         self._unreported: deque[Event] = deque()
         """Events that came when nobody waited (all-stop) or that follow the one in flight (non-stop, first in
         flight)."""
+        self._notification = b""
+        """The one in flight, until it is acknowledged."""
+        self.deadline: float | None = None
+        """The monotonic time at which `on_deadline` is due."""
 
     @property
     def polling(self) -> bool:
@@ -146,6 +151,7 @@ class Stops:
                 self._finish(self.encode(event))
 
     def _finish(self, reply: bytes) -> None:
+        self._session.flush_output()
         self._awaited = False
         self._reply(reply)
 
@@ -188,6 +194,7 @@ class Stops:
             self._execution.halt_all()
         self._session.non_stop = non_stop
         self._unreported.clear()
+        self.deadline = None
 
     def is_unreported(self, thread: ThreadId) -> bool:
         """Whether a stop of the thread is queued: what a client asks of it was meant for a thread that runs."""
@@ -201,6 +208,7 @@ class Stops:
     def restart_notifications(self) -> bytes:
         """`?` in non-stop: forget what is queued and report all stopped threads anew, the first one as the reply."""
         self._unreported.clear()
+        self.deadline = None
         if self._execution is None:
             return b"OK"
         self._unreported.extend(self._execution.last_stop(t) for t in self.stopped_threads())
@@ -208,6 +216,7 @@ class Stops:
 
     def next_notification(self) -> bytes:
         """vStopped: the one in flight has arrived; the next, or OK."""
+        self.deadline = None
         if self._unreported:
             self._unreported.popleft()
         return self.encode(self._unreported[0]) if self._unreported else b"OK"
@@ -219,11 +228,25 @@ class Stops:
         self._note(event)
         self._unreported.append(event)
         if len(self._unreported) == 1:
-            self._notify(b"Stop:" + self.encode(event))
+            self._notification = b"Stop:" + self.encode(event)
+            self._send_notification()
+
+    def _send_notification(self) -> None:
+        self._notify(self._notification)
+        self.deadline = time.monotonic() + self._session.settings.notification_timeout
+
+    def on_deadline(self) -> None:
+        """The notification in flight was not acknowledged in time: the client may have lost it."""
+        if self.deadline is not None:
+            self._send_notification()
 
     def forget(self, pid: int) -> None:
         """The process was let go or killed at the client's wish: nothing more of it is reported."""
-        self._unreported = deque(e for e in self._unreported if _process_of(e) != pid)
+        # The one in flight keeps its place: the client will acknowledge it.
+        in_flight = 1 if self._session.non_stop else 0
+        self._unreported = deque(
+            event for place, event in enumerate(self._unreported) if place < in_flight or _process_of(event) != pid
+        )
 
     def encode(self, event: Event) -> bytes:
         """The stop reply for an event, with all that this client understands."""

@@ -14,6 +14,7 @@ import debugserver.stub.handlers.all  # noqa: F401 - enters every row in the tab
 from debugserver.errors import MalformedPacket, TargetError
 from debugserver.rsp import fields, framing
 from debugserver.rsp.framing import Control, FrameReader
+from debugserver.stub.console import Console, Route
 from debugserver.stub.limits import PACKET_SIZE
 from debugserver.stub.registry import Dialect, Outcome, bind
 from debugserver.stub.session import Session
@@ -22,6 +23,7 @@ from debugserver.target.capabilities import (
     Execution,
     HostFiles,
     ProcessEvents,
+    ProgramOutput,
     SignalDelivery,
     SoftwareBreakpoints,
     SystemCalls,
@@ -57,6 +59,8 @@ class Stub:
         self._table = bind(target, settings.disabled_packets)
         self.session = Session(target, self._table, settings)
         self.session.console = self._send_console
+        self._console = Console(self.session, target.capability(ProgramOutput))
+        self.session.flush_output = self._console.flush
         self.session.stops = self._stops = Stops(self.session, target.capability(Execution), self._reply, self._notify)
         self._reader = FrameReader(PACKET_SIZE)
         self._output: list[bytes] = []
@@ -78,6 +82,24 @@ class Stub:
     def running(self) -> bool:
         """Whether a target that cannot wake us up has to be asked for events all the time."""
         return self._stops.polling
+
+    @property
+    def deadline(self) -> float | None:
+        """The monotonic time at which `on_deadline` wants to be called."""
+        return self._stops.deadline
+
+    def on_deadline(self) -> None:
+        """Do what was due at `deadline`."""
+        self._stops.on_deadline()
+
+    @property
+    def output_route(self) -> Route:
+        """Where what programs print is to go now."""
+        return self._console.route
+
+    def program_output(self) -> None:
+        """Programs have printed something, and `output_route` is the client."""
+        self._console.pass_on()
 
     def receive_data(self, data: bytes) -> None:
         """Take in what the client sent, cut in any way, and answer what is complete."""

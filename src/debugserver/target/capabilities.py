@@ -238,6 +238,19 @@ class Launch(ABC):
         """Start the program, stopped before its first instruction. LaunchFailed says why not, and the remedy."""
 
 
+class ProgramOutput(ABC):
+    """What programs that are started here print, caught on its way. Whoever does not read makes them wait."""
+
+    @property
+    @abstractmethod
+    def descriptor(self) -> int:
+        """Readable when there is some; never closed before the target is."""
+
+    @abstractmethod
+    def read_output(self) -> bytes:
+        """The next piece, at most a few kilobytes; empty if there is none now."""
+
+
 class ThreadNames(ABC):
     """What the system knows of a thread."""
 

@@ -144,6 +144,9 @@ class LaunchSettings:
         "escape_arguments",
         "program",
         "startup_with_shell",
+        "stderr",
+        "stdin",
+        "stdout",
         "wrapper",
     )
 
@@ -157,6 +160,10 @@ class LaunchSettings:
         self.startup_with_shell = True
         self.escape_arguments = True
         """Whether the shell is kept from expanding wildcards and variables in the arguments."""
+        self.stdin = ""
+        self.stdout = ""
+        self.stderr = ""
+        """Files that become the standard streams; empty: wherever the target lets them lead."""
 
     def argument_line(self) -> str:
         """The arguments as a shell would be given them."""
@@ -174,4 +181,5 @@ class LaunchSettings:
         other.disable_randomization = self.disable_randomization
         other.startup_with_shell = self.startup_with_shell
         other.escape_arguments = self.escape_arguments
+        other.stdin, other.stdout, other.stderr = self.stdin, self.stdout, self.stderr
         return other

@@ -46,5 +46,9 @@ class Target(ABC):
         """Whether the process existed before it was debugged. NoSuchProcess."""
         return True
 
+    def left_running(self) -> bool:
+        """Whether something that was started here, and let go, has not ended yet."""
+        return False
+
     def close(self) -> None:  # noqa: B027 - most targets hold nothing
         """The server ends: let go of everything, and leave no trace."""

@@ -1,0 +1,51 @@
+"""A terminal of our own making: programs print to it and may read from it. Knows neither them nor its reader."""
+
+from __future__ import annotations
+
+import os
+import termios
+
+from debugserver.linux.launch import Streams
+from debugserver.target.capabilities import ProgramOutput
+
+_PIECE = 4096
+
+
+class PseudoTerminal(ProgramOutput):
+    """A pair of terminals (pty(7)): what programs print on one is read from the other.
+
+    One serves all programs: it outlives a session that it is the controlling terminal of, and is opened anew for the
+    next.
+    """
+
+    def __init__(self) -> None:
+        self._master, self._slave = os.openpty()
+        os.set_blocking(self._master, False)
+
+    @property
+    def descriptor(self) -> int:
+        return self._master
+
+    def read_output(self) -> bytes:
+        try:
+            return os.read(self._master, _PIECE)
+        except BlockingIOError:
+            return b""
+
+    def streams(self) -> Streams:
+        """For a program that has the terminal for itself."""
+        name = os.ttyname(self._slave)
+        return Streams(name, name, name, terminal=name)
+
+    def output_streams(self) -> Streams:
+        """For a program that only prints, and whose lines arrive as they were printed."""
+        mode = termios.tcgetattr(self._slave)
+        mode[1] &= ~termios.OPOST
+        termios.tcsetattr(self._slave, termios.TCSANOW, mode)
+        name = os.ttyname(self._slave)
+        return Streams(os.devnull, name, name)
+
+    def close(self) -> None:
+        """Programs that still have it find that nobody is there."""
+        os.close(self._master)
+        os.close(self._slave)
