@@ -36,6 +36,7 @@ _LASTING = frozenset(
     }
 )
 """Reasons that still hold when somebody asks again."""
+_OF_THREADS = frozenset({StopReason.CLONE, StopReason.THREAD_CREATED})
 _OF_PROCESSES = frozenset({StopReason.FORK, StopReason.VFORK, StopReason.VFORK_DONE, StopReason.EXEC})
 _OF_DEBUG_REGISTERS = frozenset(
     {StopReason.HARDWARE_BREAKPOINT, StopReason.WRITE_WATCHPOINT, StopReason.ACCESS_WATCHPOINT}
@@ -120,7 +121,7 @@ class LinuxExecution(Execution):
             return None
         thread.resumed = False
         if event.child is not None and (child := tracer.table.find_tid(event.child.tid)):
-            child.process.announced = True
+            child.announced = child.process.announced = True
         thread.last_stop = event if event.reason in _LASTING else Stop(thread.id, event.signal, StopReason.SIGNAL)
         self._latest = thread.id
         return event
@@ -209,7 +210,11 @@ class LinuxThreadEvents(ThreadEvents):
     def clear_thread_events(self) -> None:
         self.report_all(enabled=False)
         for process in self._tracer.table.processes():
-            self.report_of([thread.id for thread in process.threads.values()], clones=False, exits=False)
+            for thread in process.threads.values():
+                thread.reports_clones = thread.reports_exit = False
+                thread.announced = True
+                if thread.event is not None and thread.event.reason in _OF_THREADS:
+                    thread.event = None
 
 
 class LinuxSignalDelivery(SignalDelivery):

@@ -72,6 +72,7 @@ def _welcome_thread(tracer: Tracer, parent: LinuxThread, tid: int) -> None:
     first_stop: Status | None = tracer.early.pop(tid, None)
     if parent.reports_clones:
         thread.resumed = False
+        thread.announced = False
         parent.event = Stop(parent.id, signal.SIGTRAP, StopReason.CLONE, child=thread.id)
         first_stop = first_stop or tracer.await_status(tid)
     elif tracer.reports_threads:

@@ -26,6 +26,7 @@ class LinuxThread:
 
     __slots__ = (
         "action",
+        "announced",
         "banks",
         "debug_registers",
         "dirty_banks",
@@ -73,6 +74,8 @@ class LinuxThread:
         """The signal on its way that nobody but the program is to get. 0: none, or one of the debugger's own."""
         self.trap_code = 0
         """si_code of the SIGTRAP that stopped it."""
+        self.announced = True
+        """Whether clients know of it: a clone that is reported is hidden until they have been told of its birth."""
         self.passing: list[int] = []
         """Signals that we sent ourselves, to a thread in no place to be given one: they pass unreported."""
         self.reports_clones = False
