@@ -122,6 +122,22 @@ def test_attach_without_a_program_named(gdb: Gdb, multi_server: Server) -> None:
         expect(out, r"threads', file type elf64-x86-64", r"main \(argc=1", r"= 1$", r"detached\]")
 
 
+@pytest.mark.beyond_gnu("GNU gdbserver gives the process the SIGSEGV by which the call ended")
+def test_a_call_before_leaving(gdb: Gdb, multi_server: Server) -> None:
+    """It ends on the stack, which is not executable; that SIGSEGV is the debugger's own."""
+    program = compile_program("threads")
+    with running("threads") as process:
+        before = {field: status(process.pid, field) for field in STATUS_FIELDS}
+        out = gdb.remote(
+            multi_server.address,
+            *(f"attach {process.pid}", "tbreak work", "continue", "call ready()", "detach"),
+            program=program,
+            extended=True,
+        )
+        expect(out, r"hit Temporary breakpoint 1, work", r"detached\]")
+        assert_unharmed(process.pid, program, before)
+
+
 def test_attach_refused(gdb: Gdb, multi_server: Server) -> None:
     program = compile_program("threads")
     out = gdb.remote(

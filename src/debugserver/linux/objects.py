@@ -3,6 +3,8 @@ siginfo."""
 
 from __future__ import annotations
 
+import signal
+import sys
 from typing import TYPE_CHECKING
 
 from debugserver.errors import MalformedPacket, TargetError
@@ -76,6 +78,11 @@ class LinuxSignalInfo(SignalInfo):
             raise MalformedPacket(f"siginfo has {siginfo.SIZE} bytes")
         stopped = self._table.stopped_thread(thread)
         ptrace.write_siginfo(stopped.tid, bytearray(siginfo.widen(data) if _is_narrow(stopped) else data))
+        if stopped.signal_stop:
+            # A call that a debugger makes ends in a SIGSEGV where the stack is not executable. GDB then puts back
+            # what the thread stood with; a process that is let go now must be given that, and not the SIGSEGV.
+            number = int.from_bytes(data[:4], sys.byteorder)
+            stopped.stop_signal = 0 if number == signal.SIGTRAP else number
 
 
 def _is_narrow(thread: LinuxThread) -> bool:
