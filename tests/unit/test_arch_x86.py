@@ -1,4 +1,4 @@
-"""The codec of x86-64 over banks recorded from a CPU, and over areas of other CPUs built by hand."""
+"""The codecs of x86-64 and i386 over banks recorded from a CPU, and over areas of other CPUs built by hand."""
 
 from __future__ import annotations
 
@@ -7,31 +7,37 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from debugserver.arch import amd64, xsave
+from debugserver.arch import amd64, i386, xsave
+from tests.unit import i386_state
 from tests.unit.amd64_state import LAYOUTS, NT_FPREGSET, NT_PRSTATUS, NT_X86_XSTATE, Recording, built_area, load
 
 if TYPE_CHECKING:
     from debugserver.arch.architecture import Architecture, RegisterCodec
 
+    AnyRecording = Recording | i386_state.Recording
+
 RECORDED = load()
 
 
-def _recordings() -> dict[str, Recording]:
+def _recordings() -> dict[str, AnyRecording]:
     user_regs = RECORDED.banks[NT_PRSTATUS]
     kinds = {
         "recorded": RECORDED.banks,
         "recorded FXSAVE": {NT_PRSTATUS: user_regs, NT_FPREGSET: RECORDED.banks[NT_FPREGSET]},
         **{name: {NT_PRSTATUS: user_regs, NT_X86_XSTATE: built_area(layout)} for name, layout in LAYOUTS.items()},
     }
-    return {name: Recording(banks, RECORDED.addresses) for name, banks in kinds.items()}
+    wide: dict[str, AnyRecording] = {n: Recording(banks, RECORDED.addresses) for n, banks in kinds.items()}
+    narrow = {f"i386, {name}": i386_state.built(layout) for name, layout in LAYOUTS.items()}
+    return wide | narrow | {"i386, FXSAVE": i386_state.built_image()}
 
 
 RECORDINGS = _recordings()
 
 
-def architecture_of(recording: Recording) -> Architecture:
+def architecture_of(recording: AnyRecording) -> Architecture:
     area = recording.banks.get(NT_X86_XSTATE, b"")
-    return amd64.architecture(xsave.xcr0_of(area), len(area))
+    make = i386.architecture if isinstance(recording, i386_state.Recording) else amd64.architecture
+    return make(xsave.xcr0_of(area), len(area))
 
 
 def codec_of(architecture: Architecture) -> RegisterCodec:
@@ -44,11 +50,18 @@ def read_all(architecture: Architecture, banks: dict[int, bytearray]) -> dict[st
     return {r.name: codec.read(r.number, banks) for r in architecture.registers}
 
 
-def mutable(recording: Recording) -> dict[int, bytearray]:
+def mutable(recording: AnyRecording) -> dict[int, bytearray]:
     return {number: bytearray(data) for number, data in recording.banks.items()}
 
 
-WRITTEN = ("recorded", "recorded FXSAVE", "Intel AVX-512, MPX, PKRU", "AMD PKRU without AVX-512")
+WRITTEN = (
+    "recorded",
+    "recorded FXSAVE",
+    "Intel AVX-512, MPX, PKRU",
+    "AMD PKRU without AVX-512",
+    "i386, AMD AVX-512, PKRU",
+    "i386, FXSAVE",
+)
 EVERY_REGISTER = [
     pytest.param(RECORDINGS[kind], register.name, id=f"{kind}-{register.name}")
     for kind in WRITTEN
@@ -75,6 +88,11 @@ def test_every_register_has_the_value_that_the_program_set(kind: str) -> None:
         ("Intel AVX-512, MPX, PKRU", 149),
         ("Intel AMX", 149),
         ("AMD PKRU without AVX-512", 77),
+        ("i386, FXSAVE", 45),
+        ("i386, Intel AVX", 53),
+        ("i386, Intel PKRU without AVX-512", 54),
+        ("i386, AMD AVX-512", 69),
+        ("i386, AMD AVX-512, PKRU", 70),
     ],
 )
 def test_the_registers_are_those_of_the_cpu(kind: str, registers: int) -> None:
@@ -90,14 +108,19 @@ def test_the_register_file_is_every_register_in_order(kind: str) -> None:
     assert data == b"".join(read_all(architecture, mutable(recording)).values())
 
 
-def test_general_registers_come_from_prstatus_alone() -> None:
-    architecture = architecture_of(RECORDED)
+@pytest.mark.parametrize(
+    ("kind", "integers", "system"),
+    [("recorded", 24, ["orig_rax", "fs_base", "gs_base"]), ("i386, Intel AVX", 16, ["orig_eax"])],
+)
+def test_general_registers_come_from_prstatus_alone(kind: str, integers: int, system: list[str]) -> None:
+    recording = RECORDINGS[kind]
+    architecture = architecture_of(recording)
     codec = codec_of(architecture)
     names = [architecture.registers[number].name for number in architecture.general]
-    expected = RECORDED.expected()
-    assert names == [*names[:24], "orig_rax", "fs_base", "gs_base"]
+    expected = recording.expected()
+    assert names == [*(r.name for r in architecture.registers[:integers]), *system]
     assert {codec.bank(number) for number in architecture.general} == {NT_PRSTATUS}
-    assert list(codec.read_general(RECORDED.banks[NT_PRSTATUS])) == [expected[name] for name in names]
+    assert list(codec.read_general(recording.banks[NT_PRSTATUS])) == [expected[name] for name in names]
 
 
 def different(name: str, value: bytes) -> bytes:
@@ -110,7 +133,7 @@ def different(name: str, value: bytes) -> bytes:
 
 
 @pytest.mark.parametrize(("recording", "name"), EVERY_REGISTER)
-def test_a_register_is_written_and_no_other_one(recording: Recording, name: str) -> None:
+def test_a_register_is_written_and_no_other_one(recording: AnyRecording, name: str) -> None:
     architecture = architecture_of(recording)
     banks = mutable(recording)
     expected = read_all(architecture, banks)
@@ -123,7 +146,7 @@ def test_a_register_is_written_and_no_other_one(recording: Recording, name: str)
 
 
 @pytest.mark.parametrize(("recording", "name"), EVERY_REGISTER)
-def test_writing_changes_no_byte_that_is_not_the_register(recording: Recording, name: str) -> None:
+def test_writing_changes_no_byte_that_is_not_the_register(recording: AnyRecording, name: str) -> None:
     architecture = architecture_of(recording)
     codec = codec_of(architecture)
     number = architecture.by_name[name].number
@@ -249,3 +272,36 @@ def test_offsets_in_user_regs_struct() -> None:
         "fs_base": amd64.FS_BASE_OFFSET,
     }.items():
         assert user_regs[offset : offset + len(expected[name])] == expected[name]
+
+
+# i386 only
+
+
+@pytest.mark.parametrize(("name", "value"), [("eax", -512), ("eax", 512), ("orig_eax", -1), ("orig_eax", 3)])
+@pytest.mark.parametrize("whole", [False, True])
+def test_the_kernel_sees_the_sign_of_32_bits(name: str, value: int, whole: bool) -> None:
+    """It restarts a system call whose result is -ERESTARTSYS (-512) in all 64 bits, unless the number is -1."""
+    recording = RECORDINGS["i386, Intel AVX"]
+    architecture = architecture_of(recording)
+    banks = mutable(recording)
+    register, data = architecture.by_name[name], struct.pack("<i", value)
+    if whole:
+        file = bytearray(codec_of(architecture).read_file(banks))
+        file[register.offset : register.offset + 4] = data
+        codec_of(architecture).write_file(bytes(file), banks)
+    else:
+        codec_of(architecture).write(register.number, data, banks)
+    slot = {"eax": 10, "orig_eax": 15}[name]  # sys/user.h
+    assert struct.unpack_from("<27q", banks[NT_PRSTATUS])[slot] == value
+
+
+def thread_pointer(values: dict[str, bytes]) -> int:
+    found = architecture_of(RECORDINGS["i386, Intel AVX"]).thread_pointer
+    assert found is not None
+    return found(lambda name: int.from_bytes(values[name], "little"))
+
+
+@pytest.mark.parametrize(("gs", "pointer"), [(0x63, 0x12345678), (0x6B, 0), (0, 0), (0x33, 0)])
+def test_the_thread_pointer_is_the_base_of_what_gs_selects(gs: int, pointer: int) -> None:
+    values = RECORDINGS["i386, Intel AVX"].expected() | {"gs": struct.pack("<I", gs)}
+    assert thread_pointer(values) == pointer
