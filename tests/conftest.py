@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.containers import Container, Image, make_image
 from tests.support.gdb import INSTALLATIONS, Gdb
 from tests.support.programs import compile_program
 from tests.support.server import SOURCE, Server, server_command
@@ -53,6 +54,24 @@ def serve(request: pytest.FixtureRequest) -> Iterator[Callable[..., Server]]:
 
         def start(*program: str | int | Path, options: tuple[str, ...] = ()) -> Server:
             return servers.enter_context(Server(command, *options, "localhost:0", *program))
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def image() -> Iterator[Image]:
+    """The files of containers."""
+    with make_image() as image:
+        yield image
+
+
+@pytest.fixture
+def contain(image: Image) -> Iterator[Callable[..., Container]]:
+    """Start a container's process; it ends with the test."""
+    with ExitStack() as containers:
+
+        def start(kind: str, program: str = "contained", uid: int | None = None) -> Container:
+            return containers.enter_context(Container(image, kind, program, uid))
 
         yield start
 
