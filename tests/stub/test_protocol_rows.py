@@ -6,12 +6,12 @@ import errno
 import re
 import signal
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
 
 import pytest
 
 from debugserver.errors import TargetError
 from debugserver.stub.settings import Settings
+from debugserver.stub.stub import Stub
 from debugserver.target.capabilities import Auxv, Memory, Watchpoints
 from debugserver.target.model import (
     Action,
@@ -39,9 +39,6 @@ from tests.support.packets import (
     transcript,
     unescape,
 )
-
-if TYPE_CHECKING:
-    from debugserver.stub.stub import Stub
 
 MAIN = ThreadId(0x10, 0x10)
 OTHER = ThreadId(0x10, 0x11)
@@ -679,7 +676,10 @@ def test_run_without_a_file_starts_the_program_of_the_command_line(packet: bytes
 def test_run_of_a_missing_file() -> None:
     packet = b"vRun;" + b"/nope".hex().encode()
     transcript(connect(FakeTarget(), b"vContSupported+"), [(packet, b"E02")])
-    transcript(connect(FakeTarget()), [(packet, b"E./nope: no such program; check its path")])
+    transcript(
+        connect(FakeTarget()),
+        [(packet, b'E.Running "/nope" on the remote target failed: /nope: no such program; check its path')],
+    )
     transcript(connect(FakeTarget()), [(b"vRun;xy", b"E22")])
 
 
@@ -947,3 +947,11 @@ def test_monitor_knows_the_words_of_gnu_gdbserver(stub: Stub, command: str) -> N
 
 def test_monitor_malformed(stub: Stub) -> None:
     transcript(stub, [(b"qRcmd,zz", b"E22")])
+
+
+def test_the_first_packet_sent_again_before_it_was_answered_gets_one_reply(target: FakeTarget) -> None:
+    stub = Stub(target, Settings())
+    stub.receive_data(b"+$qAttached#8f$qAttached#8f$qAttached#8f")
+    assert stub.data_to_send() == b"+++$0#30"
+    stub.receive_data(b"$qAttached#8f")
+    assert stub.data_to_send() == b"+$0#30"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import errno
+import os
 import signal
 from typing import TYPE_CHECKING
 
@@ -53,16 +53,28 @@ class LinuxAttach(Attach):
     def _seize_threads(self, process: LinuxProcess) -> None:
         """All threads: again and again, until a look finds no new one. A new thread of a seized one is ours by
         itself."""
-        table = self._tracer.table
-        while new := [tid for tid in self._tracer.procfs.tasks(process.pid) if tid not in process.threads]:
-            for tid in new:
-                try:
-                    ptrace.seize(tid, family.OPTIONS)
-                except OSError as error:
-                    if error.errno not in (errno.EPERM, errno.ESRCH):
-                        raise TargetError(f"cannot attach to thread {tid}: {error.strerror}", error.errno) from None
-                table.add_thread(process, tid).resumed = True
+        dead: set[int] = set()
+        while new := set(self._tracer.procfs.tasks(process.pid)) - process.threads.keys() - dead:
+            for tid in sorted(new):
+                if self._seize_thread(process, tid):
+                    self._tracer.table.add_thread(process, tid).resumed = True
+                else:
+                    dead.add(tid)
             self._tracer.collect()
+
+    def _seize_thread(self, process: LinuxProcess, tid: int) -> bool:
+        """Whether the thread is ours now. False: it is dead. Somebody else's makes the whole attach fail."""
+        try:
+            ptrace.seize(tid, family.OPTIONS)
+        except OSError as error:
+            owner = self._tracer.procfs.tracer(process.pid, tid)
+            if owner in (0, os.getpid()):
+                return owner != 0
+            detach_process(self._tracer, process)
+            from debugserver.linux import diagnosis
+
+            raise diagnosis.explain_attach(tid, error) from None
+        return True
 
     def _stop_one(self, process: LinuxProcess) -> ThreadId:
         """The leader, unless it has ended already."""

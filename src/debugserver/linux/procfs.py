@@ -74,6 +74,13 @@ class Procfs:
         except NoSuchProcess:
             return 0
 
+    def tracer(self, pid: int, tid: int) -> int:
+        """The pid of the process that traces a thread; 0: none, or the thread is gone."""
+        try:
+            return int(self.status(pid, tid)["TracerPid"])
+        except NoSuchProcess:
+            return 0
+
     def in_system_call(self, pid: int, tid: int) -> bool:
         """Whether a thread sleeps in a system call."""
         try:

@@ -33,6 +33,8 @@ from debugserver.target.model import StopReason
 _STOP_DEADLINE = 5.0
 """Seconds. A thread that does not stop by then sleeps uninterruptibly in the kernel."""
 
+_MOST_STATUSES = 256
+"""Taken in at a time."""
 _LOOK_AGAIN = 0.02
 """Seconds between looks for a status of one thread: its wake-up may have been taken by somebody else's."""
 
@@ -130,9 +132,13 @@ class Tracer:
             self.exits.append(ThreadExit(thread.id, status, self.reports_threads or thread.reports_exit))
 
     def collect(self) -> None:
-        """Take in every status that is there."""
-        while found := waits.poll():
+        """Take in the statuses that are there; a program that makes them as fast as we read must not keep us here."""
+        for _ in range(_MOST_STATUSES):
+            if not (found := waits.poll()):
+                break
             handle_status(self, *found)
+        else:
+            self.wake()
         self._find_dead_leaders()
 
     def wait(self, seconds: float) -> bool:

@@ -40,6 +40,9 @@ _BIRTH_REASONS = {StopReason.FORK: b"fork", StopReason.VFORK: b"vfork", StopReas
 _PLAIN_REASONS = {StopReason.VFORK_DONE: b"vforkdone", StopReason.THREAD_CREATED: b"create"}
 _SYSTEM_CALL_REASONS = {StopReason.SYSCALL_ENTRY: b"syscall_entry", StopReason.SYSCALL_RETURN: b"syscall_return"}
 
+_MOST_EVENTS = 64
+"""Queued at a time, so that the client is heard in between."""
+
 
 class Stops:
     """What of the target's events this client has been told."""
@@ -60,6 +63,8 @@ class Stops:
         self._awaited = False
         """All-stop: a resume waits for its stop reply."""
         self._interrupted = False
+        self._has_more = False
+        """Non-stop: events came faster than they could be queued."""
         self._unreported: deque[Event] = deque()
         """Events that came when nobody waited (all-stop) or that follow the one in flight (non-stop, first in
         flight)."""
@@ -70,9 +75,9 @@ class Stops:
 
     @property
     def polling(self) -> bool:
-        """Whether the target runs and has no way to wake us up."""
+        """Whether the target has to be asked for events without waiting to be woken."""
         execution = self._execution
-        return execution is not None and execution.wakeup is None and self._something_runs()
+        return self._has_more or (execution is not None and execution.wakeup is None and self._something_runs())
 
     @property
     def awaited(self) -> bool:
@@ -128,8 +133,12 @@ class Stops:
         if execution is None:
             return
         if self._session.non_stop:
-            while event := execution.next_event():
+            for _ in range(_MOST_EVENTS):
+                if not (event := execution.next_event()):
+                    self._has_more = False
+                    return
                 self._queue_notification(event)
+            self._has_more = True
         elif self._awaited:
             self._poll_all_stop(execution)
         elif event := execution.next_event():

@@ -32,8 +32,9 @@ from debugserver.target.capabilities import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Sequence
 
+    from debugserver.rsp.framing import Frame
     from debugserver.stub.registry import Entry, Reply
     from debugserver.stub.settings import Settings
     from debugserver.target.target import Target
@@ -65,6 +66,8 @@ class Stub:
         self._reader = FrameReader(PACKET_SIZE)
         self._output: list[bytes] = []
         self._last_frame = b""
+        self._greeted = False
+        """Whether the client's first packet has come."""
         self._work: Generator[None, None, bytes] | None = None
         self._waiting_packets: deque[bytes] = deque()
 
@@ -103,7 +106,7 @@ class Stub:
 
     def receive_data(self, data: bytes) -> None:
         """Take in what the client sent, cut in any way, and answer what is complete."""
-        for frame in self._reader.feed(data):
+        for frame in self._without_retries(self._reader.feed(data)):
             if isinstance(frame, bytes):
                 self._receive_packet(frame)
             elif frame is Control.INTERRUPT:
@@ -115,6 +118,17 @@ class Stub:
             elif frame is Control.TOO_LONG:
                 self._acknowledge()
                 self._reply(fields.error(errno.EFBIG))
+
+    def _without_retries(self, frames: list[Frame]) -> Sequence[Frame]:
+        """A client that starts us (on a pipe) may send its first packet again before we are up: it wants one reply."""
+        if self._greeted:
+            return frames
+        packets = [frame for frame in frames if isinstance(frame, bytes)]
+        self._greeted = bool(packets)
+        if len(packets) < 2 or len(set(packets)) > 1:
+            return frames
+        self._output.extend([b"+"] * (len(packets) - 1))
+        return packets[:1]
 
     def data_to_send(self) -> bytes:
         """What is to be sent now; afterwards there is nothing."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
-from debugserver.errors import MalformedPacket, TargetError
+from debugserver.errors import LaunchFailed, MalformedPacket, Refused, TargetError
 from debugserver.rsp import fields
 from debugserver.stub.registry import Outcome, packet
 from debugserver.target.capabilities import Attach, Detach, Kill, Launch
@@ -31,7 +31,11 @@ def run(session: Session, launcher: Launch, args: bytes) -> Reply:
 def _start(session: Session, launcher: Launch, settings: LaunchSettings) -> Reply:
     if not settings.program:
         raise MalformedPacket("no program to run", errno.EPERM)
-    thread = launcher.launch(settings)
+    try:
+        thread = launcher.launch(settings)
+    except Refused as refusal:
+        sentence = f'Running "{settings.program}" on the remote target failed: {refusal}'
+        raise LaunchFailed(sentence, number=refusal.number) from None
     session.settings.announce(f"Process {settings.program} created; pid = {thread.pid}")
     _choose(session, thread)
     return session.stops.current()
