@@ -632,12 +632,15 @@ def test_attach_replies_with_the_stop() -> None:
     transcript(stub, [(b"qAttached:20", b"1"), (b"qC", b"QCp20.20")])
 
 
-def test_attach_in_non_stop_is_ok_and_notifications() -> None:
-    target = FakeTarget()
+def test_attach_in_non_stop_is_ok_and_a_notification_when_the_process_is_stopped() -> None:
+    target = FakeTarget(script=lambda target, actions: ())
     target.attachable[0x20] = (0x20,)
-    sent = send(non_stop(target), b"vAttach;20")
-    assert sent.packets == [b"OK"]
-    (notification,) = sent.notifications
+    stub = non_stop(target)
+    attached = send(stub, b"vAttach;20")
+    assert (attached.packets, attached.notifications) == ([b"OK"], [])
+    stopped_now = send(stub, b"vCont;t:p20.-1")
+    assert stopped_now.packets == [b"OK"]
+    (notification,) = stopped_now.notifications
     assert stop_reply(notification.removeprefix(b"Stop:")) == stopped(0, "p20.20")
 
 

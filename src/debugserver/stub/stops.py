@@ -17,14 +17,14 @@ from debugserver.errors import NoSuchProcess, NotStopped, TargetError
 from debugserver.rsp import fields, signals, stop_reply
 from debugserver.stub.registry import Outcome
 from debugserver.target.capabilities import Registers, ThreadNames
-from debugserver.target.model import ProcessExit, Stop, StopReason, ThreadExit
+from debugserver.target.model import Action, ActionKind, ProcessExit, Stop, StopReason, ThreadExit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from debugserver.stub.session import Session
     from debugserver.target.capabilities import Execution
-    from debugserver.target.model import Action, Event, ThreadId
+    from debugserver.target.model import Event, ThreadId
 
 _BREAKPOINT_REASONS = {
     StopReason.SOFTWARE_BREAKPOINT: b"swbreak",
@@ -180,14 +180,15 @@ class Stops:
             self._execution.halt_all()
         return self.encode(self._execution.last_stop(self._session.thread()))
 
-    def report_new(self, thread: ThreadId) -> bytes | Outcome:
-        """The reply of vAttach: all-stop the new thread's stop; non-stop OK, and the stops follow."""
-        if not self._session.non_stop:
+    def report_new(self, thread: ThreadId) -> bytes:
+        """The reply of vAttach: all-stop the new thread's stop; non-stop OK, and the process runs until it is stopped.
+
+        GDB does not survive a stop here that it has not asked for.
+        """
+        if not self._session.non_stop or self._execution is None:
             return self.current()
-        self._reply(b"OK")
-        if self._execution is not None:
-            self._queue_notification(self._execution.last_stop(thread))
-        return Outcome.SILENT
+        self._execution.resume({thread: Action(ActionKind.CONTINUE)})
+        return b"OK"
 
     def acknowledge_then_halt(self, threads: list[ThreadId] | None) -> None:
         """vCont;t and vCtrlC (None: some running thread): OK first, the stops come as notifications."""
