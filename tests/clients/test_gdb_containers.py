@@ -65,6 +65,19 @@ def test_attach(
     container.assert_unharmed()
 
 
+def test_a_pipe_into_a_container(gdb: Gdb, server_line: str, contain: Callable[..., Container]) -> None:
+    """As by `docker exec -i`: the server starts beside the process, and needs no port."""
+    container = contain("pid")
+    inside = f"nsenter --target {container.pid} --pid --mount"
+    out = gdb(
+        "set sysroot target:",
+        f"target remote | {inside} {server_line} --once --attach - 1",
+        *("info threads", "break library_add", "continue", "detach"),
+    )
+    expect(out, r'Thread 1\.1 "contained"', r"hit Breakpoint 1, library_add", r"detached\]")
+    container.assert_unharmed()
+
+
 def test_a_core_of_a_container(
     gdb: Gdb, serve: Callable[..., Server], contain: Callable[..., Container], image: Image, tmp_path: Path
 ) -> None:

@@ -165,6 +165,16 @@ def test_root_in_a_container(proc: FakeProc) -> None:
     assert_says(proc.explain(), "root without CAP_SYS_PTRACE", "--cap-add=SYS_PTRACE")
 
 
+@needs_root
+@pytest.mark.parametrize("process", [{"Uid": USER}, {"Uid": ROOT["Uid"], "CapPrm": ROOT["CapPrm"]}])
+def test_root_in_a_container_is_not_told_to_become_root(proc: FakeProc, process: dict[str, str]) -> None:
+    proc.process("self", OURSELVES, CONTAINER_ROOT)
+    proc.process(PID, ORDINARY, process)
+    refusal = proc.explain()
+    assert "--cap-add=SYS_PTRACE" in refusal.remedy
+    assert "as root" not in refusal.remedy
+
+
 def test_seccomp(proc: FakeProc) -> None:
     proc.process("self", OURSELVES, {"Seccomp": "2"})
     proc.process(PID, ORDINARY)

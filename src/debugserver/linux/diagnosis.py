@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from debugserver.target.model import LaunchSettings, ProcessExit
 
 _CAP_SYS_PTRACE = 19
+_GIVE_CAPABILITY = "start the container of debugserver with --cap-add=SYS_PTRACE"
 _SECCOMP_FILTER = "2"
 _NOT_EXECUTABLE = 126
 _NOT_FOUND = 127
@@ -78,6 +79,11 @@ class _Case(NamedTuple):
     @property
     def may_trace_all(self) -> bool:
         return bool(int(self.us.status.get("CapEff", "0"), 16) >> _CAP_SYS_PTRACE & 1)
+
+    @property
+    def as_root(self) -> str:
+        """What to do so that debugserver may trace all: root is not enough in a container."""
+        return "run debugserver as root" if self.us.uid else _GIVE_CAPABILITY
 
 
 _Check = Callable[[_Case], Explanation | None]
@@ -171,25 +177,27 @@ def _another_user(case: _Case) -> Explanation | None:
         return None
     return Explanation(
         f"it belongs to uid {case.process.uid}, debugserver runs as uid {case.us.uid} without CAP_SYS_PTRACE",
-        f"run debugserver as that user or as root: sudo -u '#{case.process.uid}' debugserver ...",
+        f"run debugserver as that user: sudo -u '#{case.process.uid}' debugserver ...; or {case.as_root}",
     )
 
 
 def _yama(case: _Case) -> Explanation | None:
     scope = _read(f"{case.root}/sys/kernel/yama/ptrace_scope").strip()
     explanation = _YAMA.get(scope)
-    return None if scope != "3" and case.may_trace_all else explanation
+    if explanation is None or (scope != "3" and case.may_trace_all):
+        return None
+    return Explanation(explanation.cause, explanation.remedy.format(as_root=case.as_root))
 
 
 _YAMA = {
     "1": Explanation(
         "kernel.yama.ptrace_scope is 1: only a process's own ancestors may trace it",
-        "let debugserver start the program, run it as root, or allow it until the next boot: "
+        "let debugserver start the program; or {as_root}; or allow it until the next boot: "
         "sudo sysctl kernel.yama.ptrace_scope=0",
     ),
     "2": Explanation(
         "kernel.yama.ptrace_scope is 2: only processes with CAP_SYS_PTRACE may trace",
-        "run debugserver as root, or allow it until the next boot: sudo sysctl kernel.yama.ptrace_scope=0",
+        "{as_root}, or allow it until the next boot: sudo sysctl kernel.yama.ptrace_scope=0",
     ),
     "3": Explanation(
         "kernel.yama.ptrace_scope is 3: nobody may trace, and this cannot be changed until the next boot",
@@ -210,7 +218,7 @@ def _not_dumpable(case: _Case) -> Explanation | None:
         return None
     return Explanation(
         f"it is not dumpable (it gained privileges, or asked for it): {case.process.path} belongs to uid {owner}",
-        "run debugserver as root",
+        case.as_root,
     )
 
 
@@ -221,9 +229,7 @@ def _more_capable(case: _Case) -> Explanation | None:
     its = int(case.process.status.get("CapPrm", "0"), 16)
     if not its & ~ours:
         return None
-    return Explanation(
-        f"it has capabilities that debugserver lacks (CapPrm {its:#x}, ours is {ours:#x})", "run debugserver as root"
-    )
+    return Explanation(f"it has capabilities that debugserver lacks (CapPrm {its:#x}, ours is {ours:#x})", case.as_root)
 
 
 def _seccomp(case: _Case) -> Explanation | None:
@@ -238,9 +244,7 @@ def _seccomp(case: _Case) -> Explanation | None:
 def _no_capability(case: _Case) -> Explanation | None:
     if case.us.uid != 0 or case.may_trace_all:
         return None
-    return Explanation(
-        "debugserver is root without CAP_SYS_PTRACE, as in a container", "start the container with --cap-add=SYS_PTRACE"
-    )
+    return Explanation("debugserver is root without CAP_SYS_PTRACE, as in a container", _GIVE_CAPABILITY)
 
 
 def _security_module(case: _Case) -> Explanation | None:
