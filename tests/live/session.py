@@ -168,6 +168,15 @@ def pc_of(stop: StopReply) -> int:
     return int.from_bytes(bytes.fromhex(stop.pairs["10"]), "little")
 
 
+def child_of(stop: StopReply) -> tuple[int, int] | None:
+    """The child that a stop reply announces."""
+    thread = stop.pairs.get("fork") or stop.pairs.get("vfork")
+    if thread is None:
+        return None
+    pid, _, tid = thread.removeprefix("p").partition(".")
+    return int(pid, 16), int(tid, 16)
+
+
 def states(pid: int) -> set[str]:
     """The states of all threads of a process (proc(5)): R, S, t ..."""
     return {status(pid, "State", tid)[:1] for tid in thread_ids(pid)} - {""}

@@ -10,7 +10,21 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.live.session import SIGINT, STATIC, Session, exited, live_threads, pc_of, states, symbols, thread_of
+import pytest
+
+from tests.live.session import (
+    SIGINT,
+    STATIC,
+    WITH_EVENTS,
+    Session,
+    child_of,
+    exited,
+    live_threads,
+    pc_of,
+    states,
+    symbols,
+    thread_of,
+)
 from tests.support.processes import Output, end_process, is_gone, status, text_segment, thread_ids, wait_until
 from tests.support.programs import compile_program
 
@@ -231,6 +245,44 @@ def test_attach_while_a_vfork_child_lives(connect: Callable[..., Session]) -> No
         target.write("may_end", 1)
         assert target.process.wait(20) == 11
         target.output.wait_for("^3 calls")
+
+
+def children_held(pid: int) -> set[int]:
+    """The children of a process that stand in a ptrace-stop."""
+    found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return {int(child) for child in found if status(int(child), "State")[:1] == "t"}
+
+
+def at_an_untold_birth(connect: Callable[..., Session], target: Running) -> Session:
+    """A session in which a child has been born, but another thread's breakpoint was reported first."""
+    session = connect(target.program, attach=target.pid, offered=WITH_EVENTS)
+    session.insert("work", "shared")
+    session.write_int("may_begin", 1)
+    while True:
+        stop = session.run()
+        assert stop.kind == "T", "no birth went untold"
+        if child := child_of(stop):
+            session.expect_ok(f"D;{child[0]:x}")
+        elif pc_of(stop) == session.symbols["work"]:
+            assert {pid for pid, _ in session.ids()} == {target.pid}
+            if children_held(target.pid):
+                return session
+            session.step_off(stop, "work", "shared")
+
+
+@pytest.mark.parametrize("how", ["detach", "hang up"])
+def test_leave_before_a_birth_is_told(connect: Callable[..., Session], how: str) -> None:
+    """The child was never heard of: it goes with its parent, without our breakpoints."""
+    with running("forks", "wait") as target:
+        session = at_an_untold_birth(connect, target)
+        if how == "hang up":
+            session.close()
+            session.server.log.wait_for(r"(Listening on port(.*\n)+.*){2}")
+            session = Session(session.server, target.program)
+        with session:
+            assert {pid for pid, _ in session.ids()} == {target.pid}
+            session.expect_ok(f"D;{target.pid:x}")
+        assert target.process.wait(20) == 0
 
 
 def test_interrupt_while_a_vfork_child_lives(connect: Callable[..., Session]) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.live.session import PLAIN, WITH_EVENTS, Session, exited, name, pc_of, thread_of
+from tests.live.session import PLAIN, WITH_EVENTS, Session, child_of, exited, name, pc_of, thread_of
 from tests.support.processes import is_gone, status, wait_until
 
 if TYPE_CHECKING:
@@ -16,15 +16,6 @@ if TYPE_CHECKING:
     from debugserver.rsp.stop_reply import StopReply
 
 WAYS = ["fork", "vfork", "posix_spawn", "popen", "system"]
-
-
-def child_of(stop: StopReply) -> tuple[int, int] | None:
-    """The child that a stop reply announces."""
-    thread = stop.pairs.get("fork") or stop.pairs.get("vfork")
-    if thread is None:
-        return None
-    pid, _, tid = thread.removeprefix("p").partition(".")
-    return int(pid, 16), int(tid, 16)
 
 
 def go_past_births(session: Session, *names: str) -> StopReply:

@@ -1,12 +1,14 @@
-/* Makes 100 children that run `shared` while four threads run `work` 50 times each; the exit code counts children that did not exit with 17. */
+/* Makes 100 children that run `shared` while four threads run `work` 50 times each; the exit code counts children that did not exit with 17.
+   With an argument it says `ready` and waits for `may_begin`. */
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 enum { THREADS = 4, TIMES = 50, CHILDREN = 100 };
 
-volatile int failures;
+volatile int failures, may_begin;
 int worked;
 
 void work(void)
@@ -30,9 +32,15 @@ void finished(void)
 {
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     pthread_t threads[THREADS];
+    if (argc > 1) {
+        puts("ready");
+        fflush(stdout);
+        while (!may_begin)
+            usleep(1000);
+    }
     for (int i = 0; i < THREADS; i++)
         pthread_create(&threads[i], NULL, working, NULL);
     for (int i = 0; i < CHILDREN; i++) {

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from debugserver.arch import x86_debug
 from debugserver.arch.x86_debug import Access, Slot
-from debugserver.errors import NoDebugRegister
+from debugserver.errors import NoDebugRegister, NoSuchThread, TargetError
 from debugserver.linux import ptrace
 from debugserver.target.capabilities import Watchpoints
 from debugserver.target.model import Stop, StopReason, WatchKind
 
 if TYPE_CHECKING:
-    from debugserver.linux.threads import LinuxThread
+    from debugserver.linux.threads import LinuxProcess, LinuxThread
     from debugserver.linux.tracer import Tracer
 
 _ACCESS = {
@@ -145,6 +145,21 @@ def find_stop(thread: LinuxThread, signal_number: int) -> Stop | None:
     return Stop(thread.id, signal_number, _REASONS[slot.access], slot.address)
 
 
+def _try(process: LinuxProcess) -> None:
+    """Put the points into one thread, to see whether the kernel takes them."""
+    for thread in process.threads.values():
+        if not thread.stopped:
+            continue
+        try:
+            flush(thread)
+        except NoSuchThread:
+            continue
+        except TargetError:
+            thread.debug_registers = None
+            raise
+        return
+
+
 class LinuxWatchpoints(Watchpoints):
     """The Watchpoints of traced processes."""
 
@@ -156,8 +171,16 @@ class LinuxWatchpoints(Watchpoints):
 
     def insert_watchpoint(self, pid: int, kind: WatchKind, address: int, length: int) -> None:
         process = self._tracer.table.process(pid)
-        if process.watchpoints.insert(kind, address, length):
-            self._tracer.refresh(process)
+        if not process.watchpoints.insert(kind, address, length):
+            return
+        self._tracer.hold([process])
+        try:
+            _try(process)
+        except TargetError as error:
+            process.watchpoints.remove(kind, address, length)
+            raise NoDebugRegister(f"the kernel refuses to watch {address:#x}+{length}: {error}", error.number) from None
+        finally:
+            self._tracer.let_go()
 
     def remove_watchpoint(self, pid: int, kind: WatchKind, address: int, length: int) -> None:
         process = self._tracer.table.process(pid)
