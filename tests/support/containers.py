@@ -27,8 +27,8 @@ PLAIN_USER = 65534
 
 _PID = ("--pid", "--fork", "--kill-child", "--mount-proc")
 _USER = ("--user", "--map-root-user")
-NAMESPACES = {"mount": ("--mount",), "pid": _PID, "user": _USER, "all": (*_USER, *_PID), "chroot": ()}
-"""Kind of container -> options of unshare(1)."""
+NAMESPACES = {"mount": ("--mount",), "pid": _PID, "user": _USER, "all": (*_USER, *_PID), "chroot": ("--root", "/")}
+"""Kind of container -> options of unshare(1), of which a second --root replaces the first."""
 
 # pivot_root(2), 'pivot_root(".", ".")': the old root ends up on top of the new one and is taken off there.
 _ENTER = """
