@@ -233,7 +233,9 @@ class Stops:
 
     def _queue_notification(self, event: Event) -> None:
         if isinstance(event, ThreadExit) and not event.wanted:
-            return
+            # Nobody asked for it; that nothing runs any more is news all the same.
+            if self._something_runs() or not self._session.offers("no-resumed"):
+                return
         event = self._mark_interrupt(event)
         self._note(event)
         self._unreported.append(event)
@@ -264,7 +266,8 @@ class Stops:
             pid = event.pid if self._session.multiprocess else None
             return stop_reply.encode_exit(event.status, signals.to_gdb(event.signal), pid)
         if isinstance(event, ThreadExit):
-            return b"w%02x;" % (event.status & 0xFF) + self._session.encode_thread(event.thread)
+            thread = self._session.encode_thread(event.thread)
+            return b"w%02x;%b" % (event.status & 0xFF, thread) if event.wanted else b"N"
         number = signals.to_gdb(event.signal)
         if "stop reply T" in self._session.settings.disabled_packets:
             return b"S%02x" % number
