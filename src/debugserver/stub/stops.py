@@ -232,16 +232,18 @@ class Stops:
         return self.encode(self._unreported[0]) if self._unreported else b"OK"
 
     def _queue_notification(self, event: Event) -> None:
-        if isinstance(event, ThreadExit) and not event.wanted:
-            # Nobody asked for it; that nothing runs any more is news all the same.
-            if self._something_runs() or not self._session.offers("no-resumed"):
-                return
+        if isinstance(event, ThreadExit) and not event.wanted and not self._is_last():
+            return
         event = self._mark_interrupt(event)
         self._note(event)
         self._unreported.append(event)
         if len(self._unreported) == 1:
             self._notification = b"Stop:" + self.encode(event)
             self._send_notification()
+
+    def _is_last(self) -> bool:
+        """Nobody asked for this end of a thread; that nothing runs any more is news all the same, to a client that understands."""
+        return self._session.offers("no-resumed") and not self._something_runs()
 
     def _send_notification(self) -> None:
         self._notify(self._notification)
