@@ -242,7 +242,7 @@ class Stops:
             self._send_notification()
 
     def _is_last(self) -> bool:
-        """Nobody asked for this end of a thread; that nothing runs any more is news all the same, to a client that understands."""
+        """Whether to say that nothing runs any more, to a client that understands."""
         return self._session.offers("no-resumed") and not self._something_runs()
 
     def _send_notification(self) -> None:
