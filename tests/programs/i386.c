@@ -1,14 +1,20 @@
-/* A 32-bit program without a C library: whatever builds the others builds it, with -m32 -nostdlib -static. Its argument says
-   what it does after a few steps: threads, signals, fault, children, execute PROGRAM, pause, turn. */
-enum { EXIT = 1, FORK = 2, WRITE = 4, EXECVE = 11, GETPID = 20, PAUSE = 29, KILL = 37, CLONE = 120, YIELD = 158, RT_SIGACTION = 174,
-       RT_SIGQUEUEINFO = 178, SET_THREAD_AREA = 243, WAITID = 284 };
+/* A 32-bit program without a C library: whatever builds the others builds it, with -m32 -nostdlib -static.
+   Its argument says what it does after a few steps: threads, signals, fault, children, execute PROGRAM, pause, turn. */
+/* asm/unistd_32.h */
+enum { EXIT = 1, FORK = 2, WRITE = 4, EXECVE = 11, GETPID = 20, PAUSE = 29, KILL = 37, CLONE = 120, YIELD = 158,
+       RT_SIGACTION = 174, RT_SIGQUEUEINFO = 178, SET_THREAD_AREA = 243, WAITID = 284 };
 enum { THREADS = 2, STACK = 4096, SIGUSR1 = 10, SIGUSR2 = 12, SA_SIGINFO = 4, SA_RESTORER = 0x04000000, SI_QUEUE = -1 };
 /* CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM | CLONE_SETTLS */
 enum { OF_THREADS = 0x100 | 0x200 | 0x400 | 0x800 | 0x10000 | 0x40000 | 0x80000 };
 
 struct user_desc { unsigned entry_number, base, limit, flags; };
 struct thread { char variables[64]; void *self; struct user_desc area; char stack[STACK]; };
-struct kernel_sigaction { void (*handler)(int, int *, void *); unsigned flags; void (*restorer)(void); unsigned mask[2]; };
+struct kernel_sigaction {
+    void (*handler)(int, int *, void *);
+    unsigned flags;
+    void (*restorer)(void);
+    unsigned mask[2];
+};
 
 volatile int counter, finished, handled, last_value, turns;
 volatile long long wide;
@@ -46,7 +52,7 @@ static struct user_desc *prepare(int number)
 {
     struct thread *block = &blocks[number];
     block->self = &block->self;
-    block->area = (struct user_desc){.entry_number = -1, .base = (unsigned)&block->self, .limit = 0xfffff, .flags = 0x51};
+    block->area = (struct user_desc){-1, (unsigned)&block->self, 0xfffff, 0x51};
     return &block->area;
 }
 
@@ -136,4 +142,5 @@ int main(int argc, char **argv, char **environment)
 }
 
 __asm__(".globl _start; _start: mov (%esp), %eax; lea 4(%esp), %ecx; lea 8(%esp,%eax,4), %edx;"
-        "and $-16, %esp; push $0; push %edx; push %ecx; push %eax; call main; mov %eax, %ebx; mov $252, %eax; int $0x80"); /* exit_group */
+        "and $-16, %esp; push $0; push %edx; push %ecx; push %eax; call main;"
+        "mov %eax, %ebx; mov $252, %eax; int $0x80"); /* exit_group */

@@ -1,5 +1,5 @@
-/* Sets every register of a 32-bit program on a CPU with AVX-512 to the value that amd64_state.S gives its namesake, then stops
-   at int3. Like that one it asks its parent to trace it, and ends by itself after 20 seconds.
+/* Sets every register of a 32-bit program on a CPU with AVX-512 to the value that amd64_state.S gives its namesake,
+   then stops at int3. Like that one it asks its parent to trace it, and ends by itself after 20 seconds.
    cc -m32 -nostdlib -static -o i386_state i386_state.S */
         .altmacro
         .macro  zmm_row i
