@@ -75,7 +75,8 @@ def _serve(line: CommandLine) -> None:
     from debugserver.stub.stub import Stub
 
     settings = line.settings
-    settings.announce = lambda text: _say(text) if settings.verbosity <= 0 else None
+    say = _say_at_raw_terminal if line.stdio == "pty" else _say
+    settings.announce = lambda text: say(text) if settings.verbosity <= 0 else None
     if line.has_program and not line.launch.program:
         raise ConfigurationError("No program to debug")
     endpoint = transport.parse(line.comm)
@@ -175,6 +176,11 @@ def _open_standard_streams() -> None:
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
         os.set_inheritable(descriptor, True)
     os.close(descriptor)
+
+
+def _say_at_raw_terminal(text: str) -> None:
+    """Where nobody but us adds carriage returns."""
+    _say(text.replace("\n", "\r\n") + "\r" if os.isatty(2) else text)
 
 
 def _say(text: str) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import termios
 
 from debugserver.linux.launch import Streams
 from debugserver.target.capabilities import ProgramOutput
 
+_OURS = 0
 _PIECE = 4096
 
 
@@ -33,7 +35,10 @@ class PseudoTerminal(ProgramOutput):
             return b""
 
     def streams(self) -> Streams:
-        """For a program that has the terminal for itself."""
+        """For a program that has the terminal for itself; it has the size of ours, if we have one."""
+        # Now, since a change of size is a signal to the programs there.
+        with contextlib.suppress(termios.error):
+            termios.tcsetwinsize(self._slave, termios.tcgetwinsize(_OURS))
         name = os.ttyname(self._slave)
         return Streams(name, name, name, terminal=name)
 

@@ -133,7 +133,7 @@ class Keyboard(Relay):
         """As any relay; not in the background, where reading would stop us."""
         if self._may_read():
             if self._is_terminal:
-                self._restore = _leave_keys_alone(self._source, self._sink)
+                self._restore = _leave_keys_alone(self._source)
             super().start()
 
     def finish(self) -> None:
@@ -163,17 +163,16 @@ class Keyboard(Relay):
             return True
 
 
-def _leave_keys_alone(ours: int, theirs: int) -> Callable[[], None]:
-    """Let every key through unchanged, and what is printed look as before; the result restores what was."""
+def _leave_keys_alone(ours: int) -> Callable[[], None]:
+    """Let every key through unchanged, and what programs print too; the result restores what was."""
     import termios
 
     before = termios.tcgetattr(ours)
     mode = termios.tcgetattr(ours)
     mode[0] &= ~(termios.ICRNL | termios.IXON)
+    mode[1] &= ~termios.OPOST
     mode[3] &= ~(termios.ICANON | termios.ECHO | termios.ISIG | termios.IEXTEN)
     termios.tcsetattr(ours, termios.TCSADRAIN, mode)
-    size = os.get_terminal_size(ours)
-    termios.tcsetwinsize(theirs, (size.lines, size.columns))
 
     def restore() -> None:
         try:
