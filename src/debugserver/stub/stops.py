@@ -309,8 +309,8 @@ class Stops:
     def _expedited(self, thread: ThreadId) -> Iterator[tuple[bytes, bytes]]:
         if self._registers is None:
             return
-        numbers = self._session.target.architecture(thread.pid).general
         try:
+            numbers = self._session.target.architecture(thread.pid).general
             values = self._registers.read_several(thread, numbers)
         except TargetError:
             return
