@@ -98,7 +98,7 @@ class LinuxTarget(Target):
         return [process.pid for process in self._table.processes()]
 
     def threads(self, pid: int) -> Sequence[ThreadId]:
-        return [thread.id for thread in self._table.process(pid).threads.values()]
+        return [thread.id for thread in self._table.process(pid).threads.values() if thread.announced]
 
     def architecture(self, pid: int) -> Architecture:
         architecture = self._table.process(pid).architecture
