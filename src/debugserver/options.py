@@ -223,8 +223,8 @@ GROUPS: dict[str, tuple[Option, ...]] = {
         ),
         Option(
             "--notification-timeout",
-            "=SECONDS",
-            "Tell of a stop again that a non-stop client does not acknowledge (30).",
+            "=SEC",
+            "Tell a non-stop client of a stop again that it has not acknowledged (30).",
             _notification_timeout,
         ),
         Option("--help", "", "Print this message.", _help),

@@ -8,6 +8,7 @@ import pytest
 
 from debugserver import options
 from debugserver.errors import UsageError
+from debugserver.stub.settings import OnDisconnect
 
 
 def test_options_end_at_comm_and_the_rest_is_the_programs() -> None:
@@ -109,6 +110,23 @@ def test_quiet_wins_over_verbose(words: list[str], verbosity: int) -> None:
     assert options.parse([*words, ":1", "p"]).settings.verbosity == verbosity
 
 
+def test_streams_lead_where_the_user_says() -> None:
+    assert options.parse([":1", "p"]).stdio == "inherit"
+    line = options.parse(["--stdio=client", "--stdin=a", "--stderr=b=c", ":1", "p"])
+    assert (line.stdio, line.launch.stdin, line.launch.stdout, line.launch.stderr) == ("client", "a", "", "b=c")
+    assert line.launch.copy().stderr == "b=c"
+
+
+def test_what_becomes_of_the_processes_of_a_client_that_goes_away() -> None:
+    assert options.parse([":1", "p"]).settings.on_disconnect is OnDisconnect.STOP
+    assert options.parse(["--on-disconnect=detach", ":1", "p"]).settings.on_disconnect is OnDisconnect.DETACH
+
+
+def test_notification_timeout_is_in_seconds() -> None:
+    assert options.parse([":1", "p"]).settings.notification_timeout == 30
+    assert options.parse(["--notification-timeout=0.5", ":1", "p"]).settings.notification_timeout == 0.5
+
+
 def test_disable_packet_knows_gdbservers_groups() -> None:
     line = options.parse(["--disable-packet=threads,vConts", ":1", "p"])
     assert line.settings.disabled_packets == {"vCont", "vCont?", "qC", "qfThreadInfo", "Tthread", "vConts"}
@@ -130,6 +148,12 @@ def test_disable_packet_knows_gdbservers_groups() -> None:
         ("--wrapper -- :1 p", "Missing argument value for: --wrapper"),
         ("--debug-format=foo :1 p", 'Unknown debug-format argument: "foo"'),
         ("--debug=foo :1 p", "debugserver: unknown debug option 'foo'"),
+        ("--stdio=tty :1 p", "Invalid argument for --stdio: tty"),
+        ("--stdio=files :1 p", "--stdio=files needs a file"),
+        ("--on-disconnect=stay :1 p", "Invalid argument for --on-disconnect: stay"),
+        ("--notification-timeout=0 :1 p", "Invalid argument for --notification-timeout: 0"),
+        ("--notification-timeout=nan :1 p", "Invalid argument for --notification-timeout: nan"),
+        ("--notification-timeout=soon :1 p", "Invalid argument for --notification-timeout: soon"),
         ("--quiet=4 :1 p", "Invalid argument for --quiet: 4"),
         ("--verbose=x :1 p", "Invalid argument for --verbose: x"),
         ("", "Usage:"),

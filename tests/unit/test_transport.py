@@ -117,6 +117,11 @@ def test_small_replies_are_sent_at_once(connected: tuple[Connection, socket.sock
         assert view.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
+def test_a_client_whose_machine_is_gone_is_noticed(connected: tuple[Connection, socket.socket]) -> None:
+    with socket.socket(fileno=os.dup(connected[0].writer)) as view:
+        assert view.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+
+
 def test_the_greeting_names_host_and_port(connected: tuple[Connection, socket.socket]) -> None:
     connection, client = connected
     assert connection.greeting == f"Remote debugging from host 127.0.0.1, port {client.getsockname()[1]}"

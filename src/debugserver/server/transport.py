@@ -262,6 +262,8 @@ def _socket_connection(client: socket.socket) -> Connection:
         peer, greeting = name, f"Remote debugging from {name}"
     else:
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        # A client whose machine is gone never hangs up.
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         host, port = client.getpeername()[:2]
         peer, greeting = f"{host}:{port}", f"Remote debugging from host {host}, port {port}"
     descriptor = client.detach()
