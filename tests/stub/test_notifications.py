@@ -1,7 +1,8 @@
-"""A notification that nobody acknowledges is sent again; one that concerns nobody any more still keeps its place."""
+"""Notifications: one in flight, in order, sent again until acknowledged; what is in flight keeps its place."""
 
 from __future__ import annotations
 
+import re
 import signal
 import time
 from typing import TYPE_CHECKING
@@ -9,15 +10,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from debugserver.stub.settings import Settings
-from debugserver.target.model import Stop, StopReason, ThreadId
+from debugserver.target.model import ProcessExit, Stop, StopReason, ThreadExit, ThreadId
 from debugserver.testing.fake_target import FakeTarget
-from tests.support.packets import ask, connect, send, stop_reply, stopped, take, transcript
+from tests.support.packets import ask, connect, frame, send, stop_reply, stopped, take, transcript
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from debugserver.stub.stub import Stub
     from debugserver.target.model import Action, Event
+    from tests.support.packets import Sent
 
 FIRST, SECOND = ThreadId(0x10, 0x10), ThreadId(0x20, 0x20)
 TIMEOUT = 0.05
@@ -90,3 +92,312 @@ def test_the_stop_of_a_process_that_is_gone_is_acknowledged_and_others_are_not_l
     transcript(stub, [(b"vKill;10", b"OK")])
     assert stop_reply(ask(stub, b"vStopped")) == stopped(30, "p20.20")
     transcript(stub, [(b"vStopped", b"OK")])
+
+
+# The order of things: events that come while one is in flight
+
+
+def connect_non_stop(target: FakeTarget) -> Stub:
+    stub = connect(target)
+    transcript(stub, [(b"QNonStop:1", b"OK")])
+    return stub
+
+
+def ten_threads() -> tuple[FakeTarget, list[ThreadId]]:
+    """One process with ten threads that run until the test makes something happen."""
+    target = FakeTarget(script=lambda target, actions: [])
+    target.add_process(0x10, range(0x10, 0x1A))
+    return target, list(target.threads(0x10))
+
+
+def signalled(thread: ThreadId) -> Stop:
+    return Stop(thread, signal.SIGUSR1, StopReason.SIGNAL)
+
+
+def happen(stub: Stub, target: FakeTarget, *events: Event) -> Sent:
+    for event in events:
+        target.happen(event)
+    stub.target_event()
+    return take(stub)
+
+
+def acknowledge_all(stub: Stub) -> list[bytes]:
+    """What vStopped fetches up to the OK."""
+    found = []
+    while (reply := ask(stub, b"vStopped")) != b"OK":
+        assert reply
+        found.append(reply)
+    return found
+
+
+def threads_of(replies: Iterable[bytes]) -> list[str]:
+    return [dict(stop_reply(reply).pairs)["thread"] for reply in replies]
+
+
+def test_one_is_in_flight_and_the_others_wait_for_vstopped() -> None:
+    target, threads = ten_threads()
+    stub = connect_non_stop(target)
+    transcript(stub, [(b"vCont;c", b"OK")])
+    sent = happen(stub, target, *map(signalled, threads[:4]))
+    assert threads_of(n.removeprefix(b"Stop:") for n in sent.notifications) == ["p10.10"]
+    assert sent.packets == []
+    assert threads_of(acknowledge_all(stub)) == ["p10.11", "p10.12", "p10.13"]
+
+
+def test_what_comes_while_one_is_in_flight_makes_no_second_notification() -> None:
+    target, threads = ten_threads()
+    stub = connect_non_stop(target)
+    transcript(stub, [(b"vCont;c", b"OK")])
+    assert len(happen(stub, target, signalled(threads[0])).notifications) == 1
+    assert happen(stub, target, signalled(threads[1])).notifications == []
+    assert threads_of([ask(stub, b"vStopped") or b""]) == ["p10.11"]
+    assert happen(stub, target, signalled(threads[2])).notifications == [], "the client is still fetching"
+    assert threads_of(acknowledge_all(stub)) == ["p10.12"]
+    assert len(happen(stub, target, signalled(threads[3])).notifications) == 1, "after OK the next one is announced"
+
+
+def test_other_packets_are_answered_while_one_is_in_flight() -> None:
+    target, threads = ten_threads()
+    target.memory[0x100] = bytearray(b"\x12\x34")
+    stub = connect_non_stop(target)
+    transcript(stub, [(b"vCont;c", b"OK")])
+    happen(stub, target, *map(signalled, threads[:2]))
+    exchanges = [
+        (b"Hgp10.10", b"OK"),
+        (b"m100,2", b"1234"),
+        (b"Z0,100,1", b"OK"),
+        (b"M100,1:56", b"OK"),
+        (b"qAttached:10", b"0"),
+        (b"Tp10.19", b"OK"),
+    ]
+    transcript(stub, exchanges)
+    assert threads_of(acknowledge_all(stub)) == ["p10.11"]
+
+
+def test_vstopped_without_a_notification_is_ok() -> None:
+    target, _ = ten_threads()
+    transcript(connect_non_stop(target), [(b"vStopped", b"OK"), (b"vCont;c", b"OK"), (b"vStopped", b"OK")])
+
+
+def test_a_thread_resumed_from_the_queue_is_told_first() -> None:
+    """The client has not heard of its stop: it resumes what it takes for running, and the stop is news."""
+    target, threads = ten_threads()
+    stub = connect_non_stop(target)
+    transcript(stub, [(b"vCont;c", b"OK")])
+    happen(stub, target, *map(signalled, threads[:2]))
+    transcript(stub, [(b"vCont;c", b"OK")])
+    assert not target.running(threads[0])
+    assert not target.running(threads[1])
+    assert threads_of(acknowledge_all(stub)) == ["p10.11"]
+    transcript(stub, [(b"vCont;c", b"OK")])
+    assert all(map(target.running, threads))
+
+
+def test_some_threads_are_resumed_while_others_stand() -> None:
+    target, threads = ten_threads()
+    stub = connect_non_stop(target)
+    transcript(stub, [(b"vCont;c:p10.12;s:p10.13", b"OK")])
+    assert [thread for thread in threads if target.running(thread)] == threads[2:4]
+
+
+# ?
+
+
+def test_the_question_reports_each_stopped_thread_once() -> None:
+    target, threads = ten_threads()
+    stub = connect_non_stop(target)
+    transcript(stub, [(b"vCont;c:p10.10;c:p10.11;c:p10.12", b"OK")])
+    happen(stub, target, signalled(threads[0]), signalled(threads[1]))
+    reply = ask(stub, b"?")
+    assert reply
+    told = threads_of([reply, *acknowledge_all(stub)])
+    assert sorted(told) == [f"p10.{tid:x}" for tid in range(0x10, 0x1A) if tid != 0x12]
+
+
+def test_the_question_while_everything_runs() -> None:
+    target, _ = ten_threads()
+    transcript(connect_non_stop(target), [(b"vCont;c", b"OK"), (b"?", b"OK"), (b"vStopped", b"OK")])
+
+
+def test_the_question_without_a_process() -> None:
+    transcript(connect_non_stop(FakeTarget()), [(b"?", b"OK")])
+
+
+def test_what_happens_while_the_question_is_answered_is_told_by_vstopped() -> None:
+    target, threads = ten_threads()
+    stub = connect_non_stop(target)
+    transcript(stub, [(b"vCont;c:p10.10", b"OK")])
+    reply = ask(stub, b"?")
+    assert reply
+    assert happen(stub, target, signalled(threads[0])).notifications == []
+    told = threads_of([reply, *acknowledge_all(stub)])
+    assert told[-1] == "p10.10"
+    assert len(set(told)) == len(told) == 10
+
+
+# vCont;t and vCtrlC
+
+
+def test_stopping_is_acknowledged_before_it_is_told() -> None:
+    target, _ = ten_threads()
+    stub = connect_non_stop(target)
+    transcript(stub, [(b"vCont;c", b"OK")])
+    stub.receive_data(frame(b"vCont;t:p10.-1"))
+    data = stub.data_to_send()
+    assert re.fullmatch(rb"\+\$OK#9a%Stop:T00[^%$]*", data), "one notification, after the OK"
+    assert [stop_reply(reply).signal for reply in acknowledge_all(stub)] == [0] * 9
+
+
+def test_stopping_one_thread() -> None:
+    target, threads = ten_threads()
+    stub = connect_non_stop(target)
+    transcript(stub, [(b"vCont;c", b"OK")])
+    notification = notified(stub, b"vCont;t:p10.14")
+    assert stop_reply(notification.removeprefix(b"Stop:")) == stopped(0, "p10.14")
+    assert [thread for thread in threads if not target.running(thread)] == [threads[4]]
+    transcript(stub, [(b"vStopped", b"OK")])
+
+
+def test_stopping_what_stands_is_no_news() -> None:
+    target, _ = ten_threads()
+    sent = send(connect_non_stop(target), b"vCont;t:p10.-1")
+    assert (sent.packets, sent.notifications) == ([b"OK"], [])
+
+
+def test_stopping_what_is_queued_is_told_once() -> None:
+    target, threads = ten_threads()
+    stub = connect_non_stop(target)
+    transcript(stub, [(b"vCont;c", b"OK")])
+    happen(stub, target, signalled(threads[0]), signalled(threads[1]))
+    assert send(stub, b"vCont;t:p10.10;t:p10.11").notifications == []
+    (queued,) = acknowledge_all(stub)
+    assert stop_reply(queued) == stopped(30, "p10.11"), "why it stopped, not that it was asked to"
+
+
+def test_stopping_one_and_resuming_another_in_one_packet() -> None:
+    target, threads = ten_threads()
+    stub = connect_non_stop(target)
+    transcript(stub, [(b"vCont;c:p10.10", b"OK")])
+    notification = notified(stub, b"vCont;t:p10.10;c:p10.11")
+    assert stop_reply(notification.removeprefix(b"Stop:")) == stopped(0, "p10.10")
+    assert [thread for thread in threads if target.running(thread)] == [threads[1]]
+
+
+def test_interrupting_stops_one_thread_with_sigint() -> None:
+    target, threads = ten_threads()
+    stub = connect_non_stop(target)
+    transcript(stub, [(b"vCont;c", b"OK")])
+    notification = notified(stub, b"vCtrlC")
+    assert stop_reply(notification.removeprefix(b"Stop:")).signal == 2
+    assert len([thread for thread in threads if not target.running(thread)]) == 1
+    transcript(stub, [(b"vStopped", b"OK")])
+
+
+def test_interrupting_what_stands() -> None:
+    target, _ = ten_threads()
+    sent = send(connect_non_stop(target), b"vCtrlC")
+    assert (sent.packets, sent.notifications) == ([b"OK"], [])
+
+
+# Back to all-stop
+
+
+def test_going_back_to_all_stop_stops_everything_and_forgets_the_queue() -> None:
+    target, threads = ten_threads()
+    stub = connect_non_stop(target)
+    transcript(stub, [(b"vCont;c", b"OK")])
+    happen(stub, target, *map(signalled, threads[:3]))
+    transcript(stub, [(b"QNonStop:0", b"OK")])
+    assert not any(map(target.running, threads))
+    assert stop_reply(ask(stub, b"?")).pairs
+    stub.receive_data(frame(b"vCont;c"))
+    sent = happen(stub, target, signalled(threads[5]))
+    assert sent.notifications == []
+    assert threads_of(sent.packets) == ["p10.15"]
+    assert not any(map(target.running, threads))
+
+
+def test_what_happened_while_going_back_is_told_at_the_next_resume() -> None:
+    target, threads = ten_threads()
+    stub = connect_non_stop(target)
+    transcript(stub, [(b"vCont;c", b"OK")])
+    target.happen(signalled(threads[7]))
+    transcript(stub, [(b"QNonStop:0", b"OK")])
+    assert threads_of([ask(stub, b"vCont;c") or b""]) == ["p10.17"]
+
+
+def test_there_and_back_again() -> None:
+    target, threads = ten_threads()
+    stub = connect_non_stop(target)
+    transcript(stub, [(b"QNonStop:0", b"OK"), (b"QNonStop:1", b"OK"), (b"vCont;c", b"OK")])
+    assert len(happen(stub, target, signalled(threads[0])).notifications) == 1
+
+
+# Ends
+
+
+def test_a_process_that_ends_while_stops_are_queued() -> None:
+    """The one in flight keeps its place; of a process that is gone only its end is news."""
+    target, threads = ten_threads()
+    stub = connect_non_stop(target)
+    transcript(stub, [(b"vCont;c", b"OK")])
+    assert len(happen(stub, target, *map(signalled, threads[:3])).notifications) == 1
+    assert happen(stub, target, ProcessExit(0x10, 0, signal.SIGKILL)).notifications == []
+    assert acknowledge_all(stub) == [b"X09;process:10"]
+
+
+def test_the_end_of_one_process_leaves_the_stops_of_others() -> None:
+    target = FakeTarget(script=lambda target, actions: [])
+    for pid in (0x10, 0x20):
+        target.add_process(pid, (pid, pid + 1))
+    stub = connect_non_stop(target)
+    transcript(stub, [(b"vCont;c", b"OK")])
+    queued = [signalled(ThreadId(0x10, 0x10)), signalled(ThreadId(0x20, 0x20)), signalled(ThreadId(0x20, 0x21))]
+    happen(stub, target, *queued, ProcessExit(0x10, 3))
+    *stops, end = acknowledge_all(stub)
+    assert threads_of(stops) == ["p20.20", "p20.21"]
+    assert end == b"W03;process:10"
+
+
+def test_a_client_that_knows_one_process_is_told_no_pid() -> None:
+    target = FakeTarget(script=lambda target, actions: [ProcessExit(0x10, 3)])
+    target.add_process(0x10)
+    stub = connect(target, offered=b"vContSupported+")
+    transcript(stub, [(b"QNonStop:1", b"OK")])
+    assert send(stub, b"vCont;c").notifications == [b"Stop:W03"]
+
+
+@pytest.mark.parametrize(
+    ("offered", "notifications"), [(b"no-resumed+;vContSupported+", [b"Stop:N"]), (b"vContSupported+", [])]
+)
+def test_the_end_of_the_last_resumed_thread(offered: bytes, notifications: list[bytes]) -> None:
+    target, threads = ten_threads()
+    stub = connect(target, offered=offered)
+    transcript(stub, [(b"QNonStop:1", b"OK"), (b"vCont;c:11;c:12", b"OK")])
+    assert happen(stub, target, ThreadExit(threads[1], 0)).notifications == [], "another one runs"
+    assert happen(stub, target, ThreadExit(threads[2], 0)).notifications == notifications
+    transcript(stub, [(b"vStopped", b"OK")])
+
+
+def test_the_wanted_end_of_a_thread() -> None:
+    target, threads = ten_threads()
+    stub = connect_non_stop(target)
+    transcript(stub, [(b"vCont;c", b"OK")])
+    sent = happen(stub, target, ThreadExit(threads[3], 7, wanted=True), signalled(threads[4]))
+    assert sent.notifications == [b"Stop:w07;p10.13"]
+    assert threads_of(acknowledge_all(stub)) == ["p10.14"]
+
+
+def test_the_queue_of_another_client_is_not_inherited() -> None:
+    """A new session knows of no notification, and `?` tells the state."""
+    target, threads = ten_threads()
+    first = connect_non_stop(target)
+    transcript(first, [(b"vCont;c", b"OK")])
+    happen(first, target, *map(signalled, threads[:2]))
+    first.close()
+    second = connect_non_stop(target)
+    assert second.deadline is None
+    assert take(second).notifications == []
+    reply = ask(second, b"?")
+    assert reply
+    assert len(threads_of([reply, *acknowledge_all(second)])) == 10

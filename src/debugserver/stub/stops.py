@@ -234,6 +234,8 @@ class Stops:
     def _queue_notification(self, event: Event) -> None:
         if isinstance(event, ThreadExit) and not event.wanted and not self._is_last():
             return
+        if isinstance(event, ProcessExit):
+            self.forget(event.pid)
         event = self._mark_interrupt(event)
         self._note(event)
         self._unreported.append(event)
@@ -255,7 +257,7 @@ class Stops:
             self._send_notification()
 
     def forget(self, pid: int) -> None:
-        """The process was let go or killed at the client's wish: nothing more of it is reported."""
+        """The process was let go or killed at the client's wish, or its end comes next: no stop in it is news now."""
         # The one in flight keeps its place: the client will acknowledge it.
         in_flight = 1 if self._session.non_stop else 0
         self._unreported = deque(
