@@ -121,6 +121,23 @@ def test_at_the_end_everything_is_passed_on(loop: Loop, pipes: Pipes) -> None:
     assert pipes.take() == b""
 
 
+def test_catching_up_passes_on_at_once_what_is_there_and_goes_on(loop: Loop, pipes: Pipes) -> None:
+    relay = Relay(loop, pipes.source, pipes.sink)
+    relay.start()
+    pipes.put(bytes(10_000))
+    relay.catch_up()
+    assert pipes.take() == bytes(10_000)
+    pipes.put(bytes(CAPACITY))
+    turn(loop)
+    pipes.put(b"A" * CAPACITY)
+    relay.catch_up()
+    taken = b""
+    while piece := pipes.take():
+        taken += piece
+        turn(loop)
+    assert taken == bytes(CAPACITY) + b"A" * CAPACITY
+
+
 def test_the_end_does_not_wait_for_a_reader_that_does_not_read(loop: Loop, pipes: Pipes) -> None:
     relay = Relay(loop, pipes.source, pipes.sink)
     relay.start()

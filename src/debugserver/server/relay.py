@@ -18,8 +18,8 @@ _PIECE = select.PIPE_BUF
 """A pipe that can be written to takes so much without blocking (pipe(7))."""
 _INTERRUPT, _END_OF_FILE = b"\x03", b"\x04"
 """What a terminal takes for ^C and ^D, unless somebody has changed it."""
-_LAST_WORDS = 1024
-"""Pieces that are passed on at the end: somebody may go on printing for good."""
+_MOST_PIECES = 1024
+"""So many are passed on at a time: somebody may go on printing for good."""
 _PATIENCE = 100
 """Milliseconds that the reader of the last ones has for each."""
 
@@ -50,11 +50,20 @@ class Relay:
         """Pass on what is there, as far as somebody takes it, and stop."""
         self.stop()
         self._loop.forget(self._sink)
+        self._pass_on(_PATIENCE)
+
+    def catch_up(self) -> None:
+        """Pass on at once what is there, as far as somebody takes it at once."""
+        self._pass_on(0)
+        if self._started:
+            self._watch()
+
+    def _pass_on(self, patience: int) -> None:
         poll = select.poll()
         poll.register(self._sink, select.POLLOUT)
-        for _ in range(_LAST_WORDS):
+        for _ in range(_MOST_PIECES):
             self._piece = self._piece or self.read()
-            if not (self._piece and poll.poll(_PATIENCE)):
+            if not (self._piece and poll.poll(patience)):
                 return
             self._send()
 

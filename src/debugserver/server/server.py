@@ -76,7 +76,15 @@ class Server:
         standard input goes there. `terminal` is its master's side."""
         from debugserver.server.relay import STANDARD_INPUT, STANDARD_OUTPUT, Keyboard, Relay
 
-        self._relays = [Relay(self._loop, terminal, STANDARD_OUTPUT), Keyboard(self._loop, STANDARD_INPUT, terminal)]
+        output = Relay(self._loop, terminal, STANDARD_OUTPUT)
+        self._relays = [output, Keyboard(self._loop, STANDARD_INPUT, terminal)]
+        announce = self._settings.announce
+
+        def announce_after_output(line: str) -> None:
+            output.catch_up()
+            announce(line)
+
+        self._settings.announce = announce_after_output
 
     def run(self) -> None:
         """Serve until the end, and stay for programs that were started here and let go: the terminal is theirs. The
