@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-import struct
-import subprocess
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.live.running import Running, running
 from tests.live.session import (
     SIGINT,
     STATIC,
@@ -22,10 +21,9 @@ from tests.live.session import (
     live_threads,
     pc_of,
     states,
-    symbols,
     thread_of,
 )
-from tests.support.processes import Output, end_process, is_gone, status, text_segment, thread_ids, wait_until
+from tests.support.processes import end_process, is_gone, status, text_segment, thread_ids, wait_until
 from tests.support.programs import compile_program
 
 if TYPE_CHECKING:
@@ -33,60 +31,6 @@ if TYPE_CHECKING:
 
 
 CROWD, SLEEPERS = 500, 2
-
-
-class Running:
-    """A process of our own to attach to; it says `ready` first, and ends with a line of input."""
-
-    def __init__(self, source: str, *arguments: str | int) -> None:
-        self.program = compile_program(source, *STATIC)
-        self.process = subprocess.Popen(
-            [self.program, *map(str, arguments)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            bufsize=0,
-            start_new_session=True,
-        )
-        assert self.process.stdout is not None
-        self.output = Output(self.process.stdout)
-        self.pid = self.process.pid
-
-    def __enter__(self) -> Running:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        """End it and its children, at once: a server may still hold them."""
-        with suppress(ProcessLookupError):
-            os.killpg(self.pid, signal.SIGKILL)
-        self.process.wait(20)
-        assert self.process.stdin is not None
-        self.process.stdin.close()
-        self.output.close()
-
-    def read(self, variable: str, size: int, count: int = 1) -> tuple[int, ...]:
-        """A variable of the program, from outside."""
-        with open(f"/proc/{self.pid}/mem", "rb") as memory:
-            memory.seek(symbols(self.program)[variable])
-            return struct.unpack(f"<{count}{'q' if size == 8 else 'i'}", memory.read(size * count))
-
-    def write(self, variable: str, value: int) -> None:
-        """Change an int of the program, from outside."""
-        with open(f"/proc/{self.pid}/mem", "r+b", 0) as memory:
-            memory.seek(symbols(self.program)[variable])
-            memory.write(struct.pack("<i", value))
-
-    def end(self) -> int:
-        """Its exit code, once it has read its line."""
-        assert self.process.stdin is not None
-        self.process.stdin.write(b"\n")
-        return self.process.wait(20)
-
-
-@contextmanager
-def running(source: str, *arguments: str | int) -> Iterator[Running]:
-    with Running(source, *arguments) as found:
-        found.output.wait_for("ready")
-        yield found
 
 
 def is_unharmed(target: Running) -> None:

@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections import Counter
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.live.session import PLAIN, WITH_EVENTS, Session, child_of, exited, name, pc_of, thread_of
+from tests.live.session import (
+    PLAIN,
+    SIGKILL,
+    STATIC,
+    WITH_EVENTS,
+    Session,
+    child_of,
+    exited,
+    killed,
+    name,
+    pc_of,
+    thread_of,
+)
 from tests.support.processes import is_gone, status, wait_until
+from tests.support.programs import compile_program
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -93,3 +110,41 @@ def test_both_debugged(debug: Callable[..., Session], way: str) -> None:
     else:
         assert "vforkdone" in session.run().pairs
     exited(session.run(), 0)
+
+
+def test_killed_while_it_forks(connect: Callable[..., Session]) -> None:
+    """A child whose parent could not tell of it any more is let go, too: it runs to its end."""
+    program = compile_program("forks_on", *STATIC)
+    session = connect(program, multi=True)
+    session.expect_ok("!")
+    for turn in range(12):
+        assert session.ask(f"vRun;{str(program).encode().hex()}")[:1] == "T"
+        session.insert("shared")
+        session.client.resume()
+        kill_after(session, 10 + turn)
+
+
+def kill_after(session: Session, children: int) -> None:
+    """Kill the program, which runs, when it has made so many children; it and they end."""
+    pid = session.server.debuggee
+    wait_until(lambda: children_of(pid, session) >= children, "children are made")
+    os.kill(pid, signal.SIGKILL)
+    killed(session.client.wait_stop(), SIGKILL)
+    wait_until(lambda: not group_members(pid), "all children end")
+
+
+def children_of(pid: int, session: Session) -> int:
+    with open(f"/proc/{pid}/mem", "rb") as memory:
+        memory.seek(session.symbols["children"])
+        return int.from_bytes(memory.read(4), "little")
+
+
+def group_members(group: int) -> set[int]:
+    """The live processes of a process group (proc(5), "stat", field 5)."""
+    found = set()
+    for pid in filter(str.isdecimal, os.listdir("/proc")):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            state, _, of = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[:3]
+            if int(of) == group and state != "Z":
+                found.add(int(pid))
+    return found

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from debugserver.testing.client import RspClient
+from tests.live.running import running
 from tests.live.session import STATIC, Session, states, symbols
-from tests.live.test_attach import running
 from tests.support.processes import is_gone, status, text_segment, thread_ids, wait_until
 from tests.support.programs import compile_program
 

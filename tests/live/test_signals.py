@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.live.running import Running, running
 from tests.live.session import SIGINT, SIGTRAP, SIGUSR1, Session, exited, name, pc_of, states, thread_of
 from tests.support.processes import wait_until
 
@@ -126,39 +127,42 @@ def test_bursts_to_many_threads(debug: Callable[..., Session], task: str, number
     exited(session.go(), THREADS if number == SIGUSR1 else 0)
 
 
-def test_job_control(debug: Callable[..., Session]) -> None:
-    """SIGSTOP delivered stops the program until SIGCONT, with the client waiting all the while."""
-    session = at_checkpoint(debug, "wait")
-    pid = session.pid
+def stopped_by_job_control(target: Running, session: Session) -> None:
+    """The client delivers a SIGSTOP; the parent, which is this test, is told when every thread stands still."""
     session.client.resume()
-    os.kill(pid, signal.SIGSTOP)
+    os.kill(target.pid, signal.SIGSTOP)
     stop = session.client.wait_stop()
     assert stop.signal == SIGSTOP
     session.client.resume(f"vCont;C{SIGSTOP:02x}:{name(thread_of(stop))};c".encode())
-    wait_until(lambda: states(pid) <= {"t", "T"}, "all threads stand still")
-    before = counter(session, "turns", size=8)
-    os.kill(pid, signal.SIGCONT)
-    stop = session.client.wait_stop()
-    assert stop.signal == SIGCONT
-    assert counter(session, "turns", size=8) - before <= THREADS
-    session.client.resume(f"vCont;C{SIGCONT:02x}:{name(thread_of(stop))};c".encode())
-    wait_until(lambda: counter(session, "turns", size=8) > before + 100, "the program goes on")
-    assert session.interrupt().signal == SIGINT
-    session.write_int("done", 1)
-    exited(session.go(), 0)
+    os.waitid(os.P_PID, target.pid, os.WSTOPPED)
 
 
-def test_interrupt_in_a_job_control_stop(debug: Callable[..., Session]) -> None:
-    session = at_checkpoint(debug, "wait")
-    pid = session.pid
-    session.client.resume()
-    os.kill(pid, signal.SIGSTOP)
-    stop = session.client.wait_stop()
-    session.client.resume(f"vCont;C{SIGSTOP:02x}:{name(thread_of(stop))};c".encode())
-    wait_until(lambda: states(pid) <= {"t", "T"}, "all threads stand still")
-    assert session.interrupt().signal == SIGINT
-    session.write_int("done", 1)
-    exited(session.go(), 0)
+def test_job_control(connect: Callable[..., Session]) -> None:
+    """SIGSTOP delivered stops the program until SIGCONT, with the client waiting all the while."""
+    with running("gets_signals", "wait") as target:
+        session = connect(target.program, attach=target.pid)
+        stopped_by_job_control(target, session)
+        before = target.read("turns", 8)
+        with pytest.raises(TimeoutError):
+            session.client.wait_stop(timeout=0.2)
+        assert target.read("turns", 8) == before
+        os.kill(target.pid, signal.SIGCONT)
+        stop = session.client.wait_stop()
+        assert stop.signal == SIGCONT
+        session.client.resume(f"vCont;C{SIGCONT:02x}:{name(thread_of(stop))};c".encode())
+        wait_until(lambda: target.read("turns", 8) > before, "the program goes on")
+        assert session.interrupt().signal == SIGINT
+        session.write_int("done", 1)
+        exited(session.go(), 0)
+
+
+def test_interrupt_in_a_job_control_stop(connect: Callable[..., Session]) -> None:
+    with running("gets_signals", "wait") as target:
+        session = connect(target.program, attach=target.pid)
+        stopped_by_job_control(target, session)
+        assert session.interrupt().signal == SIGINT
+        session.write_int("done", 1)
+        exited(session.go(), 0)
 
 
 def test_trap_by_kill(debug: Callable[..., Session]) -> None:

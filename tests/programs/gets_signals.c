@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -95,9 +96,12 @@ int main(int argc, char **argv)
         to_all(SIGTRAP, 1);
     if (!strcmp(task, "trap"))
         __asm__ volatile("own_trap: int3\n\tafter_own_trap: nop\n\t.globl after_own_trap");
-    if (!strcmp(task, "wait"))
+    if (!strcmp(task, "wait")) {
+        puts("ready");
+        fflush(stdout);
         while (!done)
             usleep(1000);
+    }
     checkpoint();
     done = 1;
     for (int i = 0; i < THREADS; i++)

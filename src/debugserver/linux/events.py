@@ -36,6 +36,7 @@ def handle_status(tracer: Tracer, tid: int, status: Status) -> None:
         release_stopped(tracer, leaver, status)
     else:
         tracer.early[tid] = status
+        family.release_orphans(tracer)
 
 
 def _handle_exit(tracer: Tracer, tid: int, status: Exited) -> None:
@@ -44,6 +45,8 @@ def _handle_exit(tracer: Tracer, tid: int, status: Exited) -> None:
     thread = tracer.table.find_tid(tid)
     if process is not None:
         tracer.table.remove_process(process)
+        tracer.last_ended = process
+        family.release_orphans(tracer)
         if not process.is_hidden:
             tracer.exits.append(ProcessExit(tid, status.status, status.signal))
     elif thread is not None:

@@ -122,6 +122,25 @@ def _release_child(parent: LinuxProcess, pid: int) -> None:
         return
 
 
+def release_orphans(tracer: Tracer) -> None:
+    """Let the children go whose parent was killed before it could tell of them: the process that ended last."""
+    if tracer.last_ended is None:
+        return
+    for tid in tuple(tracer.early):
+        if _is_orphan(tracer, tid):
+            del tracer.early[tid]
+            _release_child(tracer.last_ended, tid)
+
+
+def _is_orphan(tracer: Tracer, tid: int) -> bool:
+    """Whether a new thread is neither of a process that we know nor a child of one."""
+    try:
+        status = tracer.procfs.status(tid)
+    except NoSuchProcess:
+        return False
+    return not any(tracer.table.find_process(int(status[key])) for key in ("Tgid", "PPid"))
+
+
 def release_guest(tracer: Tracer, thread: LinuxThread) -> None:
     """Let a stopped guest go."""
     tracer.table.remove_process(thread.process)

@@ -53,6 +53,8 @@ class Tracer:
         """Children of ours that clients let go -> what is due when they end."""
         self.early: dict[int, Stopped] = {}
         """First stops of threads and children whose birth was not reported yet."""
+        self.last_ended: LinuxProcess | None = None
+        """The parent of children that nobody was told of, because it was killed first."""
         self.leaving: dict[int, LinuxThread] = {}
         """Threads that were let go where they could not be stopped."""
         self.reported: frozenset[StopReason] = frozenset()
