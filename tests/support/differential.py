@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import subprocess
 import xml.etree.ElementTree as ElementTree
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from debugserver.testing.client import RspClient
@@ -14,7 +16,6 @@ from tests.support.server import Server, server_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from pathlib import Path
     from types import TracebackType
 
     from tests.support.processes import Output
@@ -23,6 +24,7 @@ OFFERED = "multiprocess+;swbreak+;hwbreak+;qRelocInsn+;vContSupported+;no-resume
 PROGRAM = compile_program("differential", "-no-pie")
 
 
+@functools.cache
 def symbols(program: Path = PROGRAM) -> dict[str, int]:
     """Name -> address of everything that the program defines; it is linked to a fixed address."""
     listing = subprocess.run(["nm", "--defined-only", program], capture_output=True, text=True, check=True, timeout=10)
@@ -39,6 +41,7 @@ class Side:
         self.name = name
         self._server = Server(server_command(name), *command)
         self._offered = offered
+        self._symbols = symbols(next((word for word in command if isinstance(word, Path)), PROGRAM))
 
     def __enter__(self) -> Side:
         self._server.__enter__()
@@ -88,7 +91,7 @@ class Side:
 
     def run_to(self, symbol: str) -> bytes:
         """The stop reply at a breakpoint, which is removed again. Signals on the way are delivered."""
-        place = b"0,%x,1" % SYMBOL[symbol]
+        place = b"0,%x,1" % self._symbols[symbol]
         assert self.ask(b"Z" + place) == b"OK"
         reply = self.ask(b"vCont;c")
         while reply[:3] not in (b"T05", b"T0b"):
@@ -111,7 +114,7 @@ class Side:
             return self.pid
         if thread := re.fullmatch(r"tid(\d)", name):
             return self.threads()[int(thread[1])]
-        return SYMBOL[name]
+        return self._symbols[name]
 
     def unnamed(self, text: str) -> str:
         """The other way round for the ids in a reply: what differs from run to run becomes a name."""
@@ -125,7 +128,7 @@ class Side:
 
 def whole(side: Side, reply: bytes) -> object:
     """The reply as it is; that it is an error counts, its number does not (the protocol gives it no meaning)."""
-    if re.fullmatch(rb"E(\d\d|[0-9a-f]{2}|\..*)", reply):
+    if re.fullmatch(rb"(?s)E(\d\d|[0-9a-f]{2}|\..*)", reply):
         return "error"
     return side.unnamed(reply.decode("latin-1"))
 
