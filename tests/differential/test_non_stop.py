@@ -186,8 +186,7 @@ def test_thread_events(non_stop: Both) -> None:
         yield ok(side, b"vCont;c")
         yield told(side)
         yield ok(side, b"vCont;c")
-        yield told(side)
-        yield told(side)
+        yield told(side, 2)
 
     non_stop(scenario, "thread")
 

@@ -145,8 +145,7 @@ class LinuxLaunch(Launch):
     def _explain(self, process: LinuxProcess, settings: LaunchSettings, failure: OSError | None) -> LaunchFailed:
         from debugserver.linux import diagnosis
 
-        exits = self._tracer.forget_exit(process.pid)
-        return diagnosis.explain_launch(settings, exits[0] if exits else None, failure)
+        return diagnosis.explain_launch(settings, self._tracer.forget_ends(process.pid), failure)
 
 
 class LinuxDetach(Detach):
@@ -176,6 +175,7 @@ def detach_process(tracer: Tracer, process: LinuxProcess) -> None:
         _make_guest(process, parents[0])
     else:
         _free(tracer, process, sharers)
+    tracer.forget_ends(process.pid)
     tracer.let_go()
 
 
@@ -238,5 +238,5 @@ def kill_process(tracer: Tracer, process: LinuxProcess) -> None:
     ptrace.kill(process.pid)
     if not tracer.wait_until(lambda: tracer.table.find_process(process.pid) is not process):
         raise TargetError(f"process {process.pid} does not end; it may be stuck in the kernel (state D)")
-    tracer.forget_exit(process.pid)
+    tracer.forget_ends(process.pid)
     tracer.wake()

@@ -149,12 +149,12 @@ class Tracer:
         poller.register(self.wakeup, select.POLLIN)
         return bool(poller.poll(max(0, int(seconds * 1000) + 1)))
 
-    def forget_exit(self, pid: int) -> list[ProcessExit]:
-        """Take the end of a process out of what is to be reported."""
-        found = [event for event in self.exits if isinstance(event, ProcessExit) and event.pid == pid]
+    def forget_ends(self, pid: int) -> ProcessExit | None:
+        """Take the ends of a process and of its threads out of what is to be reported; that of the process."""
+        found = [event for event in self.exits if _process_of(event) == pid]
         for event in found:
             self.exits.remove(event)
-        return found
+        return next((event for event in found if isinstance(event, ProcessExit)), None)
 
     def drain_wakeup(self) -> None:
         """Forget that we were woken; to be called before `collect`."""
@@ -249,3 +249,7 @@ class Tracer:
             return self.procfs.state(thread.process.pid, thread.tid)
         except NoSuchProcess:
             return "X"
+
+
+def _process_of(event: ProcessExit | ThreadExit) -> int:
+    return event.pid if isinstance(event, ProcessExit) else event.thread.pid
