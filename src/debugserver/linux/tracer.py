@@ -89,8 +89,7 @@ class Tracer:
         self.log("threads", "run %d: %s, signal %d", thread.tid, thread.action.kind.value, thread.signal)
         try:
             registers.flush(thread)
-            if watchpoints.flush(thread):
-                self.log("hw-points", "debug registers of %d: %s", thread.tid, thread.debug_registers)
+            self.flush_points(thread)
             if thread.group_stopped and not thread.signal and not thread.stepping:
                 ptrace.listen(thread.tid)
             elif thread.stepping:
@@ -105,6 +104,11 @@ class Tracer:
         thread.stopped = False
         thread.signal = 0
         thread.stop_signal = 0
+
+    def flush_points(self, thread: LinuxThread) -> None:
+        """Put the process's points into the debug registers of a stopped thread."""
+        if watchpoints.flush(thread):
+            self.log("hw-points", "debug registers of %d: %s", thread.tid, thread.debug_registers)
 
     def run_on(self, thread: LinuxThread) -> None:
         """Let a thread go on whose stop concerned nobody, unless everything is being held."""

@@ -145,13 +145,13 @@ def find_stop(thread: LinuxThread, signal_number: int) -> Stop | None:
     return Stop(thread.id, signal_number, _REASONS[slot.access], slot.address)
 
 
-def _try(process: LinuxProcess) -> None:
+def _try(tracer: Tracer, process: LinuxProcess) -> None:
     """Put the points into one thread, to see whether the kernel takes them."""
     for thread in process.threads.values():
         if not thread.stopped:
             continue
         try:
-            flush(thread)
+            tracer.flush_points(thread)
         except NoSuchThread:
             continue
         except TargetError:
@@ -175,7 +175,7 @@ class LinuxWatchpoints(Watchpoints):
             return
         self._tracer.hold([process])
         try:
-            _try(process)
+            _try(self._tracer, process)
         except TargetError as error:
             process.watchpoints.remove(kind, address, length)
             raise NoDebugRegister(f"the kernel refuses to watch {address:#x}+{length}: {error}", error.number) from None
