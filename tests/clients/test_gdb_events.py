@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -135,3 +136,86 @@ def test_catch_load_and_unload(debug: Callable[..., str]) -> None:
 def test_catch_signal(debug: Callable[..., str]) -> None:
     out = debug("signals", "handle SIGUSR1 nostop noprint", "catch signal SIGUSR2", "continue", "bt -1", "continue")
     expect(out, r"Catchpoint 1 \(signal SIGUSR2\)", r"main \(", r"exited with code 013")
+
+
+def test_follow_the_child_of_a_vfork(debug: Callable[..., str]) -> None:
+    out = debug(
+        "children",
+        "set follow-fork-mode child",
+        "break shared",
+        "continue",
+        "info inferiors",
+        "bt",
+        "continue",
+        "info inferiors",
+        arguments=("vfork",),
+    )
+    expect(out, r"hit Breakpoint 1.*, shared", r"^\* 2", r"by_vfork", r"[Ii]nferior 2 .*exited normally")
+
+
+@pytest.mark.parametrize("way", ["fork", "vfork"])
+def test_both_run_when_every_process_is_resumed(debug: Callable[..., str], way: str) -> None:
+    out = debug(
+        "children",
+        "set detach-on-fork off",
+        "set schedule-multiple on",
+        "break shared",
+        "continue",
+        "continue",
+        "inferior 1",
+        "continue",
+        "continue",
+        arguments=(way,),
+    )
+    expect(out, r"Thread 2\.1 .*hit Breakpoint|Thread 1\.1 .*hit Breakpoint")
+    assert out.count("hit Breakpoint 1") == 2
+    assert len(re.findall(r"[Ii]nferior [12] .*exited normally", out)) == 2
+
+
+@pytest.mark.parametrize("way", ["fork", "vfork", "posix_spawn", "system"])
+def test_a_child_let_go_by_a_parent_full_of_breakpoints(debug: Callable[..., str], way: str) -> None:
+    """The child runs through all of them to its end, and its parent sees that it did."""
+    out = debug(
+        "children",
+        "set breakpoint always-inserted on",
+        *("break shared", "break _exit", "break status_of", "tbreak made"),
+        *["continue"] * (2 if way == "system" else 3),
+        "info breakpoints",
+        "delete",
+        "continue",
+        arguments=(way,),
+    )
+    expect(out, r"Breakpoint 1, shared", r"made \(status=0\)", r"exited normally")
+    assert out.count("already hit 1 time\n") == (1 if way == "system" else 2), "by the parent alone"
+
+
+def test_exec_in_the_same_inferior(debug: Callable[..., str]) -> None:
+    out = debug(
+        "executes",
+        "set follow-exec-mode same",
+        "tbreak execute",
+        "continue",
+        "set breakpoint pending on",
+        "break twice",
+        "continue",
+        "info inferiors",
+        "continue",
+        arguments=(str(compile_program("steps")),),
+    )
+    expect(out, r"is executing new program: .*/steps", r"Breakpoint 2, twice", r"^\* 1 .*/steps", r"code 07")
+
+
+def test_catch_system_calls_beside_a_child(debug: Callable[..., str]) -> None:
+    out = debug(
+        "children",
+        "set detach-on-fork off",
+        "set schedule-multiple on",
+        "catch syscall write",
+        "break shared",
+        *["continue"] * 2,
+        "delete 2",
+        "inferior 1",
+        *["continue"] * 3,
+        arguments=("fork",),
+    )
+    expect(out, r"hit Breakpoint 2|Breakpoint 2, ", r"call to syscall write", r"returned from syscall write")

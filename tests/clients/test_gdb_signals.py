@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.gdb import expect, printed
-from tests.support.processes import is_gone, is_stopped, thread_ids, wait_until
+from tests.support.processes import is_gone, is_stopped, status, thread_ids, wait_until
 from tests.support.programs import compile_program
 
 if TYPE_CHECKING:
@@ -183,3 +183,79 @@ def test_background_execution_and_interrupt(gdb: Gdb, serve: Callable[..., Serve
         conversation.wait_for(r"received signal SIGINT")
         assert "counter-3" in printed(conversation.run("info threads"), "info threads")
         conversation.run("kill")
+
+
+def last_thread(report: str) -> str:
+    return str(re.findall(r"Thread (\d+) ", report)[-1])
+
+
+@pytest.mark.parametrize("non_stop", ["off", "on"], ids=["all-stop", "non-stop"])
+@pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGTSTP])
+def test_job_control(gdb: Gdb, serve: Callable[..., Server], number: signal.Signals, non_stop: str) -> None:
+    """It is reported; continued, all threads stand still as at a shell; SIGCONT, reported as well, lets them go on."""
+    program = compile_program("ten_threads")
+    server = serve(program)
+    with gdb.talk(program) as conversation:
+        conversation.run(f"set non-stop {non_stop}", f"target remote {server.address}")
+        conversation.send("continue &" if non_stop == "off" else "continue -a &")
+        server.output.wait_for("ready")
+        pid = server.debuggee
+        os.kill(pid, number)
+        report = conversation.wait_for(rf"received signal {number.name}.*\n")
+        conversation.run(f"thread {last_thread(report)}", "continue &")
+        wait_until(lambda: {status(pid, "State", tid)[:1] for tid in thread_ids(pid)} <= {"t", "T"}, "all stand still")
+        os.kill(pid, signal.SIGCONT)
+        report = conversation.wait_for(r"received signal SIGCONT.*\n")
+        conversation.run(f"thread {last_thread(report)}", "set var done = 1")
+        conversation.send("continue &")
+        conversation.wait_for(r"exited normally")
+
+
+def test_each_thread_has_its_own_siginfo(debug: Callable[..., str]) -> None:
+    out = debug(
+        "gets_signals",
+        "handle SIGUSR1 stop print pass",
+        "break checkpoint",
+        "continue",
+        "continue",
+        "print $_thread > 1 && $_siginfo.si_signo == 10",
+        "set var $first = $_thread",
+        "continue",
+        "print $_siginfo.si_signo == 10 && $_thread != $first",
+        "set var $_siginfo._sifields._rt.si_sigval.sival_int = 77",
+        "thread 1",
+        "print $_siginfo.si_signo",
+        "handle SIGUSR1 nostop noprint pass",
+        "continue",
+        "print got[10]",
+        "delete",
+        "continue",
+        arguments=("burst",),
+    )
+    expect(
+        out, r"received signal SIGUSR1", r"= 1$", r"received signal SIGUSR1", r"= 1$", r"= 5$", r"= 10$", r"code 012"
+    )
+
+
+@pytest.mark.parametrize("non_stop", ["off", "on"], ids=["all-stop", "non-stop"])
+@pytest.mark.parametrize("handling", ["stop print", "nostop print", "nostop noprint"])
+def test_a_burst_to_ten_threads(gdb: Gdb, serve: Callable[..., Server], handling: str, non_stop: str) -> None:
+    """Ten signals to ten threads: each is told once, none is lost."""
+    program = compile_program("gets_signals")
+    with gdb.talk(program) as conversation:
+        conversation.run(
+            f"set non-stop {non_stop}",
+            f"target remote {serve(program, 'burst').address}",
+            f"handle SIGUSR1 {handling} pass",
+        )
+        stops = 0
+        conversation.send("continue &" if non_stop == "off" else "continue -a &")
+        while handling == "stop print" and stops < 10:
+            conversation.wait_for(r"received signal SIGUSR1.*\n")
+            stops += 1
+            if non_stop == "off":
+                conversation.send("continue &")
+        if handling == "stop print" and non_stop == "on":
+            conversation.send("continue -a &")
+        out = conversation.wait_for(r"exited with code 012")
+        assert ("received signal SIGUSR1" in out) == (handling == "nostop print")
