@@ -110,12 +110,16 @@ class Stops:
     def interrupt(self) -> None:
         """The client pressed ^C: some running thread stops as if by SIGINT.
 
-        It may have been sent while the last stop reply was on its way: then the next resume is interrupted.
+        In all-stop it may have been sent while the last stop reply was on its way: then the next resume is interrupted.
         """
-        if self._execution is not None:
+        if self._execution is not None and self._can_be_interrupted():
             self._interrupted = True
             self._interrupt(self._execution)
             self.poll()
+
+    def _can_be_interrupted(self) -> bool:
+        """Whether ^C will stop something, now or (all-stop) as soon as it is resumed."""
+        return self._something_runs() if self._session.non_stop else bool(self._session.target.processes())
 
     def _interrupt(self, execution: Execution) -> None:
         running = [thread for thread in self._threads() if execution.running(thread)]
@@ -264,6 +268,11 @@ class Stops:
             event for place, event in enumerate(self._unreported) if place < in_flight or _process_of(event) != pid
         )
 
+    def unreported_children(self, pid: int) -> list[int]:
+        """The children of a process whose birth the client has not been told of, or has not acknowledged."""
+        stops = [event for event in self._unreported if isinstance(event, Stop) and event.thread.pid == pid]
+        return [stop.child.pid for stop in stops if stop.child is not None and stop.child.pid != pid]
+
     def encode(self, event: Event) -> bytes:
         """The stop reply for an event, with all that this client understands."""
         if isinstance(event, ProcessExit):
@@ -326,6 +335,7 @@ class Stops:
             if self._session.settings.announces_exits:
                 self._announce_exit(event)
             self._session.forget_process(event.pid)
+            self._interrupted = self._interrupted and self._can_be_interrupted()
         elif isinstance(event, Stop) and not self._session.non_stop:
             self._session.general_thread = event.thread
 
