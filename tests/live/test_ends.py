@@ -13,6 +13,7 @@ from tests.live.session import (
     RIP,
     SIGKILL,
     SIGTRAP,
+    STATIC,
     WITH_EVENTS,
     Session,
     exited,
@@ -23,6 +24,7 @@ from tests.live.session import (
     thread_of,
 )
 from tests.support.processes import is_gone, wait_until
+from tests.support.programs import compile_program
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -153,3 +155,19 @@ def test_exec_while_threads_are_stepped(debug: Callable[..., Session], way: str)
         assert stop.kind == "T", stop
         stop = session.go(f"s:{name(thread_of(stop))};c")
     exited(session.go(), 4)
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_nothing_is_told_of_a_process_that_the_client_killed(connect: Callable[..., Session], wanted: bool) -> None:
+    """Not the ends of its threads, and not that nothing runs any more."""
+    session = connect(compile_program("ten_threads", *STATIC))
+    pid = session.pid
+    for packet in ("!", "QNonStop:1", "vCont;c"):
+        session.expect_ok(packet)
+    session.server.output.wait_for("ready")
+    session.expect_ok(f"QThreadEvents:{wanted:d}")
+    session.expect_ok(f"vKill;{pid:x}")
+    assert is_gone(pid)
+    for _ in range(3):
+        assert session.ask("?") == "OK"
+    assert not session.client.notifications
