@@ -120,13 +120,13 @@ def test_killed_while_it_forks(connect: Callable[..., Session]) -> None:
     for turn in range(12):
         assert session.ask(f"vRun;{str(program).encode().hex()}")[:1] == "T"
         session.insert("shared")
+        pid = session.pid
         session.client.resume()
-        kill_after(session, 10 + turn)
+        kill_after(session, pid, 10 + turn)
 
 
-def kill_after(session: Session, children: int) -> None:
+def kill_after(session: Session, pid: int, children: int) -> None:
     """Kill the program, which runs, when it has made so many children; it and they end."""
-    pid = session.server.debuggee
     wait_until(lambda: children_of(pid, session) >= children, "children are made")
     os.kill(pid, signal.SIGKILL)
     killed(session.client.wait_stop(), SIGKILL)

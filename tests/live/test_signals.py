@@ -156,11 +156,17 @@ def test_job_control(connect: Callable[..., Session]) -> None:
         exited(session.go(), 0)
 
 
-def test_interrupt_in_a_job_control_stop(connect: Callable[..., Session]) -> None:
+def test_resumed_out_of_a_job_control_stop(connect: Callable[..., Session]) -> None:
+    """To the kernel the process is still stopped then; the client, which knows better, stops and resumes it as ever."""
     with running("gets_signals", "wait") as target:
         session = connect(target.program, attach=target.pid)
         stopped_by_job_control(target, session)
         assert session.interrupt().signal == SIGINT
+        for _ in range(10):
+            before = target.read("turns", 8)
+            session.client.resume()
+            wait_until(lambda before=before: target.read("turns", 8) > before, "it goes on")  # type: ignore[misc]
+            assert session.interrupt().signal == SIGINT
         session.write_int("done", 1)
         exited(session.go(), 0)
 

@@ -87,7 +87,7 @@ def _classify(tracer: Tracer, thread: LinuxThread, status: Stopped, halting: boo
 
 def _classify_event_stop(tracer: Tracer, thread: LinuxThread, status: Stopped, halting: bool) -> bool:
     """An interrupt, a group-stop or its end, or the first stop of a new thread."""
-    thread.group_stopped = status.is_group_stop
+    thread.group_stopped = status.is_group_stop and thread.process.keeps_job_stop
     if thread.exec_path:
         family.report_exec(tracer, thread)
     elif halting and ptrace.has_pending_trap(thread.tid):

@@ -61,7 +61,8 @@ class LinuxExecution(Execution):
         thread.resumed = True
         thread.action = action
         thread.halt_reported = False
-        thread.group_stopped = False
+        if thread.group_stopped:
+            thread.group_stopped = thread.process.keeps_job_stop = False
         if action.signal:
             self._give(thread, action.signal)
         if thread.event is not None and not self._outdated(thread, thread.event):
@@ -155,6 +156,11 @@ class LinuxExecution(Execution):
     def running(self, thread: ThreadId) -> bool:
         found = self._tracer.table.find_tid(thread.tid)
         return found is not None and found.id == thread and found.resumed
+
+    def ending(self, pid: int) -> bool:
+        threads = self._tracer.table.process(pid).threads.values()
+        stopped = next((thread for thread in threads if thread.stopped), None)
+        return not threads or (stopped is not None and not self._tracer.lives_on(stopped))
 
     def last_stop(self, thread: ThreadId) -> Stop:
         return self._tracer.table.thread(thread).last_stop

@@ -109,6 +109,7 @@ class LinuxProcess:
         "caught_system_calls",
         "execs_to_come",
         "guest_of",
+        "keeps_job_stop",
         "memory",
         "pid",
         "threads",
@@ -138,6 +139,9 @@ class LinuxProcess:
         """Those that are reported; empty: all; None: none."""
         self.execs_to_come = 0
         """A program being started: the shell's and the wrapper's execs come before its own."""
+        self.keeps_job_stop = True
+        """Whether a job control stop lasts until SIGCONT. A client may resume the process regardless; to the kernel it
+        is still stopped then, and says so at each interrupt, until another signal stops it anew."""
         self.architecture: Architecture | None = None
         """Known once its registers have been read."""
         self.at_end: Callable[[], None] = lambda: None

@@ -35,6 +35,9 @@ _STOP_DEADLINE = 5.0
 
 _MOST_STATUSES = 256
 """Taken in at a time."""
+_STOP_SIGNALS = frozenset({signal.SIGSTOP, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU})
+"""Those that begin a job control stop, unless the program handles or ignores them."""
+
 _LOOK_AGAIN = 0.02
 """Seconds between looks for a status of one thread: its wake-up may have been taken by somebody else's."""
 
@@ -87,6 +90,8 @@ class Tracer:
         """Let a stopped thread run or step, with its signal. One that was killed meanwhile reports its end by
         itself."""
         self.log("threads", "run %d: %s, signal %d", thread.tid, thread.action.kind.value, thread.signal)
+        if thread.signal in _STOP_SIGNALS:
+            thread.process.keeps_job_stop = True
         try:
             registers.flush(thread)
             self.flush_points(thread)
@@ -239,10 +244,10 @@ class Tracer:
             leader = process.threads.get(process.pid)
             if leader is None or leader.stopped or len(process.threads) == 1:
                 continue
-            if self._state(leader) == "Z" and any(map(self._lives_on, process.threads.values())):
+            if self._state(leader) == "Z" and any(map(self.lives_on, process.threads.values())):
                 self.end_thread(leader, 0)
 
-    def _lives_on(self, thread: LinuxThread) -> bool:
+    def lives_on(self, thread: LinuxThread) -> bool:
         """Whether a thread is not ending with its whole process. One that we hold has left its stop when it is."""
         if self.procfs.is_ending(thread.process.pid, thread.tid):
             return False

@@ -351,10 +351,11 @@ class Stops:
         return [thread for pid in target.processes() for thread in target.threads(pid)]
 
     def _something_runs(self) -> bool:
-        """Whether anything is to be waited for; a process without threads is about to say that it has ended."""
+        """Whether anything is to be waited for."""
         execution, target = self._execution, self._session.target
-        threads = [target.threads(pid) for pid in target.processes()]
-        return execution is not None and any(not them or any(map(execution.running, them)) for them in threads)
+        return execution is not None and any(
+            any(map(execution.running, target.threads(pid))) or execution.ending(pid) for pid in target.processes()
+        )
 
 
 def _process_of(event: Event) -> int:

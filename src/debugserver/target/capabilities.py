@@ -100,6 +100,10 @@ class Execution(ABC):
     def running(self, thread: ThreadId) -> bool:
         """Whether the client resumed the thread and has not been told of a stop since."""
 
+    def ending(self, pid: int) -> bool:
+        """Whether a process of which nothing was resumed is about to report its end all the same: it was killed."""
+        return False
+
     @abstractmethod
     def last_stop(self, thread: ThreadId) -> Stop:
         """Why a stopped thread stands where it stands; HALTED when nothing but a halt stopped it.
