@@ -346,6 +346,16 @@ def test_a_process_that_ends_while_stops_are_queued() -> None:
     assert acknowledge_all(stub) == [b"X09;process:10"]
 
 
+def test_wanted_ends_of_threads_come_before_that_of_their_process() -> None:
+    target, threads = ten_threads()
+    stub = connect_non_stop(target)
+    transcript(stub, [(b"vCont;c", b"OK")])
+    ends = [ThreadExit(thread, 0, wanted=True) for thread in threads[1:3]]
+    assert happen(stub, target, *ends).notifications == [b"Stop:w00;p10.11"]
+    happen(stub, target, ProcessExit(0x10, 0, signal.SIGKILL))
+    assert acknowledge_all(stub) == [b"w00;p10.12", b"X09;process:10"]
+
+
 def test_the_end_of_one_process_leaves_the_stops_of_others() -> None:
     target = FakeTarget(script=lambda target, actions: [])
     for pid in (0x10, 0x20):
@@ -401,3 +411,25 @@ def test_the_queue_of_another_client_is_not_inherited() -> None:
     reply = ask(second, b"?")
     assert reply
     assert len(threads_of([reply, *acknowledge_all(second)])) == 10
+
+
+@pytest.mark.parametrize("acknowledged", [0, 1])
+def test_children_that_a_client_knows_nothing_of_go_with_their_parent(acknowledged: int) -> None:
+    """The birth in flight has not been heard of when D comes, since a client acknowledges first what it has heard."""
+    children = [ThreadId(0x30, 0x30), ThreadId(0x40, 0x40)]
+    parents = [FIRST, ThreadId(FIRST.pid, 0x11)]
+    births = [
+        Stop(parent, signal.SIGTRAP, StopReason.FORK, child=child)
+        for parent, child in zip(parents, children, strict=True)
+    ]
+    target = FakeTarget(script=lambda target, actions: births)
+    for thread in (FIRST, *children):
+        target.add_process(thread.pid)
+    target.add_thread(parents[1].pid, parents[1].tid)
+    stub = connect(target, b"multiprocess+;fork-events+")
+    transcript(stub, [(b"QNonStop:1", b"OK")])
+    notified(stub, b"vCont;c:p10.-1")
+    for _ in range(acknowledged):
+        assert b"fork:p40.40" in (ask(stub, b"vStopped") or b"")
+    transcript(stub, [(b"D;10", b"OK")])
+    assert list(target.processes()) == [child.pid for child in children[:acknowledged]]

@@ -71,8 +71,11 @@ def detach(session: Session, detacher: Detach, args: bytes) -> Reply:
     if pid not in session.target.processes():
         raise MalformedPacket(f"process {pid} is not being debugged")
     session.settings.announce(f"Detaching from process {pid}")
-    detacher.detach(pid)
-    _forget(session, pid)
+    # The client lets go of those children itself that it knows of.
+    for each in (*session.stops.unreported_children(pid), pid):
+        if each in session.target.processes():
+            detacher.detach(each)
+            _forget(session, each)
     return b"OK"
 
 
