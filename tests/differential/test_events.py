@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     Both = Callable[..., None]
 
 PROGRAM = compile_program("events", "-no-pie")
+TEN_THREADS = compile_program("ten_threads", "-no-pie")
 WITH_EVENTS = OFFERED + ";fork-events+;vfork-events+;exec-events+;QThreadOptions+"
 
 
@@ -223,6 +226,22 @@ def test_thread_options(events: Both, options: bytes) -> None:
             yield len(threads(side))
 
     events(scenario, "thread")
+
+
+@pytest.mark.parametrize("wanted", [b"0", b"1"])
+def test_killed_from_outside(both: Both, wanted: bytes) -> None:
+    """While ten threads stand still; each end is told if that was asked for, and then that of the process."""
+
+    def scenario(side: Side) -> Iterator[object]:
+        side.run_to("ready")
+        yield side.ask(b"QThreadEvents:" + wanted)
+        os.kill(side.pid, signal.SIGKILL)
+        reply = b"T"
+        while reply[:1] not in b"WX":
+            reply = side.ask(b"vCont;c")
+            yield event(side, reply)
+
+    both(scenario, "localhost:0", TEN_THREADS, offered=WITH_EVENTS)
 
 
 @pytest.mark.parametrize("packet", [b"QThreadOptions;80", b"QThreadEvents:2", b"QThreadOptions;1:p1.1"])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import subprocess
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -62,6 +64,14 @@ def told(side: Side, count: int = 1) -> list[object]:
         replies += fetched(side)
     assert len(replies) == count, replies
     return sorted((event(side, reply) for reply in replies), key=repr)
+
+
+def told_to_the_end(side: Side) -> list[object]:
+    """All that is told up to the end of the process. GNU gdbserver says N for each thread that ends with it."""
+    replies: list[bytes] = []
+    while not any(reply[:1] in (b"W", b"X") for reply in replies):
+        replies += [side.client.wait_notification().removeprefix(b"Stop:"), *fetched(side)]
+    return sorted((event(side, reply) for reply in replies if reply != b"N"), key=repr)
 
 
 def fetched(side: Side) -> list[bytes]:
@@ -300,6 +310,20 @@ def test_leaving(non_stop: Both, packet: bytes, running: bool) -> None:
         yield list(side.client.notifications)
 
     non_stop(scenario, "spin")
+
+
+@pytest.mark.parametrize("wanted", [b"0", b"1"])
+def test_killed_from_outside(both: Both, wanted: bytes) -> None:
+    def scenario(side: Side) -> Iterator[object]:
+        pid = side.pid
+        yield side.ask(b"QNonStop:1")
+        yield side.ask(b"vCont;c")
+        side.output.wait_for("ready")
+        yield side.ask(b"QThreadEvents:" + wanted)
+        os.kill(pid, signal.SIGKILL)
+        yield told_to_the_end(side)
+
+    both(scenario, "localhost:0", compile_program("ten_threads", "-no-pie"), offered=WITH_EVENTS)
 
 
 @contextmanager

@@ -139,8 +139,9 @@ class Tracer:
     def end_thread(self, thread: LinuxThread, status: int) -> None:
         """A thread is gone while its process lives on."""
         self.table.remove_thread(thread)
-        if thread.resumed and not thread.process.is_guest:
-            self.exits.append(ThreadExit(thread.id, status, self.reports_threads or thread.reports_exit))
+        wanted = self.reports_threads or thread.reports_exit
+        if (thread.resumed or wanted) and not thread.process.is_guest:
+            self.exits.append(ThreadExit(thread.id, status, wanted))
 
     def collect(self) -> None:
         """Take in the statuses that are there; a program that makes them as fast as we read must not keep us here."""

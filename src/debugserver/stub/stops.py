@@ -104,7 +104,11 @@ class Stops:
 
     def require_process(self) -> None:
         """NoSuchProcess if there is nothing to resume; the end of the last one may still wait to be told."""
-        if not self._session.target.processes() and not self._unreported and not self._session.non_stop:
+        if self._session.target.processes() or self._session.non_stop:
+            return
+        if not self._unreported:
+            self.poll()
+        if not self._unreported:
             raise NoSuchProcess("no process is being debugged")
 
     def interrupt(self) -> None:
@@ -239,7 +243,8 @@ class Stops:
         if isinstance(event, ThreadExit) and not event.wanted and not self._is_last():
             return
         if isinstance(event, ProcessExit):
-            self.forget(event.pid)
+            pid = event.pid
+            self._drop(lambda queued: isinstance(queued, Stop) and queued.thread.pid == pid)
         event = self._mark_interrupt(event)
         self._note(event)
         self._unreported.append(event)
@@ -261,11 +266,14 @@ class Stops:
             self._send_notification()
 
     def forget(self, pid: int) -> None:
-        """The process was let go or killed at the client's wish, or its end comes next: no stop in it is news now."""
+        """The process was let go or killed at the client's wish: nothing more of it is reported."""
+        self._drop(lambda event: _process_of(event) == pid)
+
+    def _drop(self, is_stale: Callable[[Event], bool]) -> None:
         # The one in flight keeps its place: the client will acknowledge it.
         in_flight = 1 if self._session.non_stop else 0
         self._unreported = deque(
-            event for place, event in enumerate(self._unreported) if place < in_flight or _process_of(event) != pid
+            event for place, event in enumerate(self._unreported) if place < in_flight or not is_stale(event)
         )
 
     def unreported_children(self, pid: int) -> list[int]:
