@@ -130,7 +130,7 @@ def _make_target(line: CommandLine, terminal: PseudoTerminal | None, log: Log) -
 
 def _take_hold(line: CommandLine, target: Target) -> None:
     """Start the program, or attach to the process."""
-    from debugserver.target.capabilities import Attach, Execution, Launch
+    from debugserver.target.capabilities import Attach, Launch
 
     if line.has_program and (launcher := target.capability(Launch)):
         _foretell_failure(line)
@@ -138,9 +138,6 @@ def _take_hold(line: CommandLine, target: Target) -> None:
         line.settings.announce(f"Process {line.launch.program} created; pid = {thread.pid}")
     elif line.attach and (attacher := target.capability(Attach)):
         attacher.attach(line.pid)
-        # What happens from now on is for a client to hear, and there is none yet.
-        if execution := target.capability(Execution):
-            execution.halt_all()
         line.settings.announce(f"Attached; pid = {line.pid}")
 
 
