@@ -21,6 +21,8 @@ class BreakpointTable:
     def __init__(self, instruction: bytes) -> None:
         self.instruction = instruction
         self._covered: dict[int, bytes] = {}
+        self._removed: dict[int, bytes] = {}
+        """What lay under those that are gone: a child may have been forked while they were in."""
 
     def __contains__(self, address: int) -> bool:
         return address in self._covered
@@ -39,6 +41,7 @@ class BreakpointTable:
         """Take it out; none there changes nothing. Memory that was unmapped meanwhile has no breakpoint any more."""
         covered = self._covered.pop(address, None)
         if covered is not None:
+            self._removed[address] = covered
             self._restore(address, covered, memory)
 
     def clear(self, memory: MemoryFile) -> None:
@@ -47,10 +50,12 @@ class BreakpointTable:
             self._restore(address, covered, memory)
         self._covered.clear()
 
-    def copy(self) -> BreakpointTable:
-        """The same breakpoints, for a copy of the memory."""
+    def copy(self, memory: MemoryFile) -> BreakpointTable:
+        """The same breakpoints for `memory`, a copy of ours that may have been made while others were in."""
         other = BreakpointTable(self.instruction)
         other._covered = dict(self._covered)
+        for address in self._removed.keys() - self._covered.keys():
+            self._restore(address, self._removed[address], memory)
         return other
 
     def lift(self, address: int, memory: MemoryFile) -> None:

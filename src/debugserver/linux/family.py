@@ -103,7 +103,7 @@ def _add_child(
     tracer: Tracer, parent: LinuxProcess, pid: int, *, shared: bool, guest_of: LinuxProcess | None = None
 ) -> LinuxThread:
     memory = parent.memory if shared else MemoryFile(pid)
-    breakpoints = parent.breakpoints if shared else parent.breakpoints.copy()
+    breakpoints = parent.breakpoints if shared else parent.breakpoints.copy(memory)
     child = LinuxProcess(pid, memory, breakpoints, attached=parent.attached, guest_of=guest_of)
     child.architecture = parent.architecture
     tracer.table.add_process(child)
@@ -115,7 +115,7 @@ def _add_child(
 def _release_child(parent: LinuxProcess, pid: int) -> None:
     try:
         memory = MemoryFile(pid)
-        parent.breakpoints.copy().clear(memory)
+        parent.breakpoints.copy(memory).clear(memory)
         memory.close()
         ptrace.detach(pid, 0)
     except (NoSuchProcess, NoSuchThread):
