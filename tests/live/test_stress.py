@@ -389,7 +389,9 @@ def program() -> Iterator[Program]:
 @pytest.mark.parametrize("mode", [AllStop, NonStop])
 def test_everything_at_once(connect: Callable[..., Session], program: Program, mode: type[Stress]) -> None:
     path = compile_program("stress", *STATIC)
-    stress = mode(connect(path, attach=program.process.pid, offered=FORKS))
+    session = connect(path, multi=True, offered=FORKS)
+    assert session.ask(f"vAttach;{program.process.pid:x}")[0] == "T"
+    stress = mode(session)
     stress.finish()
     before, told_before = stress.counts(), stress.told.copy()
     stress.session.insert("site")
