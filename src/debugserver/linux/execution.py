@@ -14,7 +14,7 @@ from debugserver.target.capabilities import (
     SystemCalls,
     ThreadEvents,
 )
-from debugserver.target.model import Stop, StopReason
+from debugserver.target.model import ProcessExit, Stop, StopReason
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -109,6 +109,16 @@ class LinuxExecution(Execution):
             if event := self._take_event(tracer.ready.popleft()):
                 return event
         return None
+
+    def next_end(self) -> Event | None:
+        tracer = self._tracer
+        tracer.drain_wakeup()
+        tracer.collect()
+        ends = [event for event in tracer.exits if isinstance(event, ProcessExit)]
+        if not ends:
+            return None
+        tracer.exits.remove(ends[0])
+        return ends[0]
 
     def _take_event(self, thread: LinuxThread) -> Stop | None:
         """The event of a thread that waits to be reported, unless it is out of date by now."""

@@ -149,7 +149,8 @@ class Stops:
             self._has_more = True
         elif self._awaited:
             self._poll_all_stop(execution)
-        elif event := execution.next_event():
+        elif event := execution.next_end() if self._something_runs() else execution.next_event():
+            # Threads that run while nobody waits (after --attach) keep what happens to them for whoever resumes them.
             self._unreported.append(event)
 
     def _poll_all_stop(self, execution: Execution) -> None:

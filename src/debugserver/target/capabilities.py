@@ -80,6 +80,10 @@ class Execution(ABC):
     def next_event(self) -> Event | None:
         """The next event of a resumed thread, or None at once. A target without `wakeup` runs for some ms in here."""
 
+    def next_end(self) -> Event | None:
+        """The next end of a process, or None at once; stops stay with their threads until `next_event`."""
+        return None
+
     @abstractmethod
     def wait(self, milliseconds: int) -> None:
         """Return as soon as `next_event` may have news, at the latest after this time."""
