@@ -165,6 +165,8 @@ class Stops:
             if not isinstance(event, ThreadExit) or event.wanted:
                 event = self._mark_interrupt(event)
                 execution.halt_all()
+                if isinstance(event, Stop) and event.thread.pid not in self._session.target.processes():
+                    continue  # it was killed meanwhile, which is the event to come
                 self._note(event)
                 self._finish(self.encode(event))
 
