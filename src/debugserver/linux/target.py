@@ -15,6 +15,7 @@ from debugserver.linux.execution import (
     LinuxThreadEvents,
 )
 from debugserver.linux.host_files import LinuxHostFiles
+from debugserver.linux.host_system import LinuxHostSystem
 from debugserver.linux.launch import INHERITED
 from debugserver.linux.libraries import Svr4Libraries
 from debugserver.linux.lifecycle import (
@@ -73,6 +74,7 @@ class LinuxTarget(Target):
             abilities.ExecFile: LinuxExecFile(procfs),
             abilities.Execution: LinuxExecution(tracer),
             abilities.HostFiles: LinuxHostFiles(procfs),
+            abilities.HostSystem: LinuxHostSystem(procfs),
             abilities.Kill: LinuxKill(tracer),
             abilities.Launch: LinuxLaunch(tracer, settings, streams),
             abilities.LibraryList: libraries,

@@ -13,6 +13,7 @@ from debugserver.errors import MalformedPacket
 from debugserver.rsp.framing import escape
 
 _NUMBER = re.compile(rb"[0-9A-Fa-f]{1,16}").fullmatch
+_DECIMAL = re.compile(rb"[0-9]{1,20}").fullmatch
 
 
 def number(text: bytes) -> int:
@@ -20,6 +21,13 @@ def number(text: bytes) -> int:
     if _NUMBER(text) is None:
         raise MalformedPacket("not a hex number")
     return int(text, 16)
+
+
+def decimal(text: bytes) -> int:
+    """A decimal number, which a few of LLDB's packets have: digits only."""
+    if _DECIMAL(text) is None:
+        raise MalformedPacket("not a decimal number")
+    return int(text)
 
 
 def signed_number(text: bytes) -> int:

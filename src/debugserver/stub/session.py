@@ -3,7 +3,7 @@ target."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from debugserver.errors import NoSuchProcess, NoSuchThread
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from debugserver.stub.settings import Settings
     from debugserver.stub.stops import Stops
     from debugserver.target.capabilities import Launch
-    from debugserver.target.model import LaunchSettings, ThreadId
+    from debugserver.target.model import LaunchSettings, ProcessDetails, ThreadId
     from debugserver.target.target import Target
 
 
@@ -46,6 +46,8 @@ class Session:
         """Chosen by Hc: old-style steps; None: all."""
         self.launch_settings: LaunchSettings | None = None
         self.thread_list_started = False
+        self.process_list: Iterator[ProcessDetails] = iter(())
+        """What is left of the system's processes that a client goes through."""
         self.transfer: Transfer | None = None
         """The object that a client reads in chunks."""
         self.ended = False

@@ -8,7 +8,7 @@ Every method may raise TargetError; NoSuchProcess and NoSuchThread for ids that 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,8 +16,11 @@ if TYPE_CHECKING:
         Action,
         Event,
         FileStatus,
+        HostDescription,
         LaunchSettings,
         Libraries,
+        ModuleDetails,
+        ProcessDetails,
         Stop,
         StopReason,
         ThreadId,
@@ -333,6 +336,35 @@ class OperatingSystem(ABC):
     @abstractmethod
     def table(self, name: str) -> Iterable[Mapping[str, str]]:
         """The rows: column -> text, columns in order."""
+
+
+class HostSystem(ABC):
+    """The system that processes run on, and who runs there, debugged or not."""
+
+    @abstractmethod
+    def describe_host(self) -> HostDescription:
+        """What it is."""
+
+    @abstractmethod
+    def process_details(self, pid: int) -> ProcessDetails:
+        """NoSuchProcess."""
+
+    @abstractmethod
+    def running_processes(self, all_users: bool = True) -> Iterator[ProcessDetails]:
+        """Those that could be attached to: not the server itself, no zombies, none that is traced. Unless `all_users`,
+        only the server's user's; root's server sees all in any case."""
+
+    @abstractmethod
+    def user_name(self, uid: int) -> str | None:
+        """None if the system knows none."""
+
+    @abstractmethod
+    def group_name(self, gid: int) -> str | None:
+        """None if the system knows none."""
+
+    @abstractmethod
+    def module_details(self, path: str) -> ModuleDetails:
+        """Of an ELF file. TargetError for anything else."""
 
 
 class HostFiles(ABC):

@@ -133,6 +133,46 @@ class FileStatus(NamedTuple):
     ctime: int
 
 
+class HostDescription(NamedTuple):
+    """The system that processes run on. `triple` as LLVM writes it (x86_64--linux-gnu); `traps_after`: whether a
+    watchpoint stops its thread after the access, not before it."""
+
+    triple: str
+    pointer_size: int
+    byteorder: str
+    traps_after: bool
+    distribution: str
+    version: str
+    """Numbers and dots."""
+    release: str
+    kernel: str
+    name: str
+
+
+class ProcessDetails(NamedTuple):
+    """A process of the system, debugged or not. `program` is its file's path and `triple` what that was built for;
+    both are empty where the system does not tell."""
+
+    pid: int
+    parent: int
+    uid: int
+    gid: int
+    effective_uid: int
+    effective_gid: int
+    program: str
+    arguments: tuple[str, ...]
+    triple: str
+
+
+class ModuleDetails(NamedTuple):
+    """A program or shared object as a file. `build_id` is empty without one; `size` in bytes."""
+
+    path: str
+    triple: str
+    build_id: bytes
+    size: int
+
+
 class LaunchSettings:
     """How to start a program. A session works on its own copy, so a client's wishes end with it."""
 

@@ -55,6 +55,7 @@ from debugserver.target.model import (
 )
 from debugserver.target.target import Capability, Target
 from debugserver.testing.fake_files import FakeFiles
+from debugserver.testing.fake_host import FakeHost
 
 FAKE_ARCHITECTURE = Architecture(
     name="fake",
@@ -126,6 +127,7 @@ class FakeTarget(
         self.script = script
         self.without = frozenset(without)
         self.files = FakeFiles()
+        self.host = FakeHost()
         self.memory: dict[int, bytearray] = {}
         """Address -> contents from there on. All processes share it, as threads do."""
         self.breakpoints: set[tuple[int, int]] = set()
@@ -211,7 +213,10 @@ class FakeTarget(
     def capability(self, kind: type[Capability]) -> Capability | None:
         if kind in self.without:
             return None
-        return self.files if isinstance(self.files, kind) else super().capability(kind)
+        for part in (self.files, self.host):
+            if isinstance(part, kind):
+                return part
+        return super().capability(kind)
 
     def processes(self) -> Sequence[int]:
         return tuple(self._threads)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from debugserver.stub.handlers import (
     breakpoints,
     events,
+    host,
     host_io,
     launch,
     memory,
@@ -20,6 +21,7 @@ from debugserver.stub.handlers import (
 __all__ = [
     "breakpoints",
     "events",
+    "host",
     "host_io",
     "launch",
     "memory",
