@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from tests.support.differential import OFFERED, Side, kind, stop, symbols, whole
+from tests.support.differential import OFFERED, Side, kind, register_file, stop, symbols, whole
 from tests.support.programs import compile_program
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def test_fork_and_the_child_is_let_go(events: Both) -> None:
         parent, child = processes(side)
         yield side.ask(b"Hgp%x.%x" % (child, child))
         yield side.ask(b"qAttached:%x" % child)
-        yield whole(side, side.ask(b"g"))
+        yield register_file(side, side.ask(b"g"))
         yield side.ask(b"D;%x" % child)
         yield processes(side) == [parent]
         yield resume(side)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.differential import Side, symbols, whole, xml
+from tests.support.differential import Side, register_file, symbols, whole, xml
 from tests.support.i386 import PROGRAM
 from tests.unit.amd64_state import has_avx512
 from tests.unit.i386_state import build
@@ -52,7 +52,7 @@ def test_what_is_known_at_the_start(both: Both) -> None:
     def scenario(side: Side) -> Iterator[object]:
         yield stop(side, side.first_stop)
         yield side.ask(DESCRIPTION)
-        yield side.ask(b"g")
+        yield register_file(side, side.ask(b"g"))
         yield whole(side, side.ask(b"qXfer:exec-file:read::0,1000"))
         yield len(side.ask(b"qXfer:auxv:read::0,1000"))
         yield xml(side, side.ask(b"qXfer:threads:read::0,1000"))
@@ -75,7 +75,7 @@ def test_every_register_has_a_value(both: Both, tmp_path: Path) -> None:
 
     def scenario(side: Side) -> Iterator[object]:
         yield stop(side, side.ask(b"vCont;c"))
-        yield side.ask(b"g")
+        yield register_file(side, side.ask(b"g"))
 
     both(scenario, "localhost:0", build(tmp_path), offered="multiprocess+;xmlRegisters=i386")
 
@@ -111,7 +111,7 @@ def test_writing_each_register(both: Both) -> None:
             if (wanted := flipped(number, bytes(file[start : start + size]))) is not None:
                 file[start : start + size] = wanted
                 yield number, side.ask(b"G%b" % file.hex().encode())
-                yield number, side.ask(b"g")
+                yield number, register_file(side, side.ask(b"g"))
             start += size
 
     both(scenario, "localhost:0", PROGRAM)

@@ -98,6 +98,18 @@ def is_stopped(pid: int, tid: int | None = None) -> bool:
     return status(pid, "State", tid)[:1] == "t"
 
 
+def system_call(pid: int, tid: int) -> int:
+    """The number of the system call that a thread waits or is stopped in, as soon as it does; -1: in none (proc(5))."""
+    seen = ["running"]
+
+    def is_off_the_cpu() -> bool:
+        seen[:] = Path(f"/proc/{pid}/task/{tid}/syscall").read_text().split()
+        return seen[0] != "running"
+
+    wait_until(is_off_the_cpu, f"thread {tid} waits or is stopped")
+    return int(seen[0])
+
+
 def is_gone(pid: int) -> bool:
     """Whether a process has ended; one that nobody has waited for yet counts."""
     return status(pid, "State")[:1] in ("", "Z", "X")
