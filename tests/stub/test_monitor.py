@@ -151,3 +151,13 @@ def test_debug_file() -> None:
     assert settings.debug_file == "/some/file"
     assert monitor("set debug-file", settings) == ""
     assert settings.debug_file == ""
+
+
+@pytest.mark.parametrize("path", ["/foo/bar", ""])
+def test_libthread_db_is_not_used_and_gdbserver_scripts_are_not_refused(path: str) -> None:
+    """GNU gdbserver's reply is the last line."""
+    settings = Settings()
+    before = dict(vars(settings))
+    lines = monitor(f"set libthread-db-search-path {path}", settings).splitlines()
+    assert lines == ["libthread_db is never loaded.", f"libthread-db-search-path set to `{path}'"]
+    assert vars(settings) == before

@@ -168,6 +168,12 @@ def set_debug_file(session: Session, path: str = "") -> str:
     return ""
 
 
+@monitor_command("set libthread-db-search-path", "[PATH]", help="No effect: libthread_db is never loaded")
+def set_libthread_db_search_path(session: Session, path: str = "") -> str:
+    """For scripts that tell GNU gdbserver where to look: a target finds thread-local variables by its own means."""
+    return f"libthread_db is never loaded.\nlibthread-db-search-path set to `{path}'\n"
+
+
 # Decorators apply from the bottom up: `exit` comes last.
 @monitor_command("exit", help="Quit GDBserver")
 @monitor_command("quit", help="Quit GDBserver")
