@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.live.session import RAX, RDI, RIP, RSP, Session, exited, name, pc_of, thread_of
-from tests.support.processes import wait_until
+from tests.support.processes import system_call, wait_until
 from tests.support.programs import compile_program
 
 if TYPE_CHECKING:
@@ -20,12 +20,6 @@ TRAP = b"\xcc"
 READ, SLEEPING = {0}, {35, 230, 219}
 """System calls (asm/unistd_64.h): nanosleep, clock_nanosleep, and restart_syscall by which one that was interrupted
 goes on."""
-
-
-def system_call(pid: int, tid: int) -> int:
-    """The number of the system call that a thread sleeps in, or -1 (proc(5), "syscall")."""
-    words = Path(f"/proc/{pid}/task/{tid}/syscall").read_text().split()
-    return int(words[0]) if words[0].isdecimal() else -1
 
 
 def asleep(debug: Callable[..., Session]) -> tuple[Session, int, int]:
