@@ -1,4 +1,5 @@
-"""Writes docs/packets.md out of the table of packets. `python -m tools.packet_table` (or `make docs`)."""
+"""Writes docs/packets.md and docs/dialects.md out of the table of packets. `python -m tools.packet_table` (or `make
+docs`)."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from pathlib import Path
 import debugserver.stub.handlers.all  # noqa: F401 - enters every row
 from debugserver.stub.registry import BOTH, MONITOR_COMMANDS, PACKETS, MonitorCommand, Row
 
-PAGE = Path(__file__).parents[1] / "docs" / "packets.md"
+DOCS = Path(__file__).parents[1] / "docs"
 
 _HEAD = """# The packets
 
@@ -30,24 +31,56 @@ _MONITOR_HEAD = """
 | --- | --- |
 """
 
-_DIALECT_HEAD = """
-## Dialects
+_DIALECT_HEAD = """# Two dialects
 
-A client whose `qSupported` list has `vContSupported+` speaks GDB's dialect, any other LLDB's. For both is all but:
+A client whose `qSupported` list has `vContSupported+` speaks GDB's dialect, any other LLDB's. LLDB's gets no run-length
+encoding, and of the features only those that LLDB knows. Both have the same [packets](packets.md) but for what stands
+here. This page is made from the table in `stub/registry.py` (`make docs`); a test holds it to the code.
 
-| packet | only for |
+## Packets of one dialect
+
+To the other one they are unknown: it gets the empty reply.
+
+| packet | only for | what it does |
+| --- | --- | --- |
+"""
+
+_DIFFERENCES_HEAD = """
+## Packets that differ
+
+| packet | with LLDB |
 | --- | --- |
 """
 
+_SUFFIX_HEAD = """
+## Packets that may name their thread
 
-def page() -> str:
-    """The whole page."""
+After OK to `QThreadSuffixSupported`, `;thread:ID;` may stand behind the arguments of """
+
+
+def pages() -> dict[Path, str]:
+    """Every page, whole."""
     rows = [PACKETS[name] for name in sorted(PACKETS, key=lambda name: (name.lower(), name))]
+    return {DOCS / "packets.md": _packets(rows), DOCS / "dialects.md": _dialects(rows)}
+
+
+def _packets(rows: list[Row]) -> str:
     packets = "".join(_line(row) for row in rows)
     monitor = "".join(
         f"| `{' '.join(c.words)}{' ' + c.arguments if c.arguments else ''}` | {c.help} |\n" for c in _commands()
     )
-    return _HEAD + packets + _MONITOR_HEAD + monitor + _DIALECT_HEAD + "".join(_dialect(row) for row in rows)
+    return _HEAD + packets + _MONITOR_HEAD + monitor
+
+
+def _dialects(rows: list[Row]) -> str:
+    one_sided = "".join(f"| `{row.name}` | {_names(row)} | {row.summary} |\n" for row in rows if row.dialects != BOTH)
+    differences = "".join(f"| `{row.name}` | {row.lldb} |\n" for row in rows if row.lldb)
+    suffixed = ", ".join(f"`{row.name}`" for row in rows if row.of_thread)
+    return f"{_DIALECT_HEAD}{one_sided}{_DIFFERENCES_HEAD}{differences}{_SUFFIX_HEAD}{suffixed}.\n"
+
+
+def _names(row: Row) -> str:
+    return ", ".join(sorted(dialect.value for dialect in row.dialects))
 
 
 def _line(row: Row) -> str:
@@ -61,12 +94,7 @@ def _commands() -> list[MonitorCommand]:
     return sorted(MONITOR_COMMANDS.values(), key=lambda command: command.words)
 
 
-def _dialect(row: Row) -> str:
-    if row.dialects == BOTH:
-        return ""
-    return f"| `{row.name}` | {', '.join(sorted(d.value for d in row.dialects))} |\n"
-
-
 if __name__ == "__main__":
-    PAGE.write_text(page())
-    sys.stdout.write(f"{os.path.relpath(PAGE)}\n")
+    for page, text in pages().items():
+        page.write_text(text)
+        sys.stdout.write(f"{os.path.relpath(page)}\n")

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 GDB = b"multiprocess+;swbreak+;hwbreak+;qRelocInsn+;no-resumed+;vContSupported+;binary-upload+;error-message+"
 """What GDB offers, as far as it changes replies."""
 
+LLDB = b"xmlRegisters=i386,arm,mips,arc;multiprocess+;fork-events+;vfork-events+;swbreak+;hwbreak+"
+"""What LLDB offers."""
+
 NO_REPLY = None
 
 

@@ -60,6 +60,13 @@ class Svr4Libraries(LibraryList):
             namespace = next((address for address, _ in _namespaces(space, self._auxv.auxv(pid))), 0)
         return Libraries(0, tuple(_libraries(space, _link_maps(space, link_map, previous), namespace)))
 
+    def loader_pointer(self, pid: int) -> int:
+        space = AddressSpace(self._memory, pid, self._target.architecture(pid))
+        try:
+            return _debug_entry(space, self._auxv.auxv(pid))
+        except MemoryFault:
+            return 0
+
 
 def _namespaces(space: AddressSpace, auxv: bytes) -> Iterator[tuple[int, int]]:
     """The address of each r_debug, and of its first link map; none before the loader has run."""
@@ -77,13 +84,19 @@ def _namespaces(space: AddressSpace, auxv: bytes) -> Iterator[tuple[int, int]]:
 
 
 def _r_debug(space: AddressSpace, auxv: bytes) -> int:
-    """DT_DEBUG of the program's dynamic section: the loader writes it when it has set up its lists."""
+    """What DT_DEBUG holds: the loader writes it when it has set up its lists."""
+    place = _debug_entry(space, auxv)
+    return space.words(place, 1)[0] if place else 0
+
+
+def _debug_entry(space: AddressSpace, auxv: bytes) -> int:
+    """Where the value of DT_DEBUG is, in the program's dynamic section; 0: there is none."""
     bias, segments = space.program_segments(auxv)
     for segment in segments:
         if segment.type == PT_DYNAMIC:
-            words = space.words(bias + segment.address, segment.memory_size // space.word_size & ~1)
-            pairs = zip(words[::2], words[1::2], strict=True)
-            return next((value for tag, value in pairs if tag == _DT_DEBUG), 0)
+            start = bias + segment.address
+            tags = space.words(start, segment.memory_size // space.word_size & ~1)[::2]
+            return start + (2 * tags.index(_DT_DEBUG) + 1) * space.word_size if _DT_DEBUG in tags else 0
     return 0
 
 

@@ -154,12 +154,17 @@ class LinuxDetach(Detach):
     def __init__(self, tracer: Tracer) -> None:
         self._tracer = tracer
 
-    def detach(self, pid: int) -> None:
+    def detach(self, pid: int, *, stopped: bool = False) -> None:
         process = self._tracer.table.process(pid)
         if not process.attached:
             # It is still our child, and the terminal's foreground.
             self._tracer.left_running[pid], process.at_end = process.at_end, lambda: None
+        if stopped:
+            self._tracer.hold([process])
+            os.kill(pid, signal.SIGSTOP)
         detach_process(self._tracer, process)
+        if stopped:
+            self._tracer.let_go()
 
 
 def detach_process(tracer: Tracer, process: LinuxProcess) -> None:

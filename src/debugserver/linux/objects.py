@@ -1,17 +1,21 @@
-"""What the system knows of traced processes and threads beside registers and memory: names, cores, auxv, program,
-siginfo."""
+"""What the system knows of traced processes and threads beside registers and memory: names, cores, auxv, mappings,
+program, siginfo."""
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from typing import TYPE_CHECKING
 
 from debugserver.errors import MalformedPacket, TargetError
 from debugserver.linux import ptrace, registers, siginfo
-from debugserver.target.capabilities import Auxv, ExecFile, SignalInfo, ThreadNames
+from debugserver.target.capabilities import Auxv, ExecFile, MemoryMap, SignalInfo, ThreadNames
+from debugserver.target.model import Region
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from debugserver.linux.procfs import Procfs
     from debugserver.linux.table import ProcessTable
     from debugserver.linux.threads import LinuxThread
@@ -50,6 +54,22 @@ class LinuxAuxv(Auxv):
 
     def auxv(self, pid: int) -> bytes:
         return self._procfs.auxv(pid)
+
+
+class LinuxMemoryMap(MemoryMap):
+    """/proc/PID/maps."""
+
+    def __init__(self, procfs: Procfs) -> None:
+        self._procfs = procfs
+
+    def regions(self, pid: int) -> Sequence[Region]:
+        lines = os.fsdecode(self._procfs.maps(pid)).splitlines()
+        return [_region(*line.split(maxsplit=5)) for line in lines]
+
+
+def _region(addresses: str, permissions: str, offset: str, device: str, inode: str, name: str = "") -> Region:
+    start, end = (int(address, 16) for address in addresses.split("-"))
+    return Region(start, end, permissions[:3].replace("-", ""), name)
 
 
 class LinuxExecFile(ExecFile):

@@ -27,7 +27,13 @@ from debugserver.linux.lifecycle import (
     kill_process,
 )
 from debugserver.linux.memory import LinuxMemory
-from debugserver.linux.objects import LinuxAuxv, LinuxExecFile, LinuxSignalInfo, LinuxThreadNames
+from debugserver.linux.objects import (
+    LinuxAuxv,
+    LinuxExecFile,
+    LinuxMemoryMap,
+    LinuxSignalInfo,
+    LinuxThreadNames,
+)
 from debugserver.linux.procfs import Procfs
 from debugserver.linux.registers import LinuxRegisters
 from debugserver.linux.system_tables import LinuxTables
@@ -79,6 +85,7 @@ class LinuxTarget(Target):
             abilities.Launch: LinuxLaunch(tracer, settings, streams),
             abilities.LibraryList: libraries,
             abilities.Memory: memory,
+            abilities.MemoryMap: LinuxMemoryMap(procfs),
             abilities.OperatingSystem: LinuxTables(procfs),
             abilities.ProcessEvents: LinuxProcessEvents(tracer),
             abilities.ProgramOutput: output,

@@ -169,6 +169,9 @@ class LinuxWatchpoints(Watchpoints):
     def watch_kinds(self) -> frozenset[WatchKind]:
         return frozenset(_ACCESS)
 
+    def watch_slots(self) -> int:
+        return x86_debug.SLOTS
+
     def insert_watchpoint(self, pid: int, kind: WatchKind, address: int, length: int) -> None:
         process = self._tracer.table.process(pid)
         if not process.watchpoints.insert(kind, address, length):

@@ -25,9 +25,11 @@ def to_gdb(host: int) -> int:
     return _TO_GDB[host] if 0 <= host < len(_TO_GDB) else GDB_SIGNAL_UNKNOWN
 
 
-def is_known(gdb: int) -> bool:
-    """Whether the host has a signal for GDB's number."""
-    return gdb in _FROM_GDB
+def native(number: int) -> int:
+    """A client's number that is the host's already; MalformedPacket if the host has no such signal."""
+    if number >= len(_TO_GDB):
+        raise MalformedPacket(f"no host signal {number}")
+    return number
 
 
 def from_gdb(gdb: int) -> int:

@@ -37,3 +37,9 @@ def _id(text: bytes) -> int:
 def encode(pid: int, tid: int, multiprocess: bool) -> bytes:
     """A thread-id; with its process if the client knows of several."""
     return b"p%x.%x" % (pid, tid) if multiprocess else b"%x" % tid
+
+
+def split_suffix(arguments: bytes) -> tuple[bytes, bytes]:
+    """The arguments of a packet, and the thread-id that LLDB put behind them as `;thread:ID;`; empty: it did not."""
+    head, marker, tail = arguments.rpartition(b"thread:")
+    return (head.removesuffix(b";"), tail.removesuffix(b";")) if marker else (arguments, b"")

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+SIGNAL_NUMBERS = "Signals have the system's numbers once `QThreadSuffixSupported` got `OK`, GDB's until then."
+"""What rows with signals say of LLDB."""
+
 LLDB_FEATURES = frozenset({
+    "MultiMemRead",
     "PacketSize",
+    "QListThreadsInStopReply",
     "QNonStop",
     "QPassSignals",
     "QStartNoAckMode",
+    "QThreadSuffixSupported",
     "augmented-libraries-svr4-read",
     "fork-events",
+    "jMultiBreakpoint",
     "multiprocess",
+    "native-signals",
+    "qEcho",
     "qXfer:auxv:read",
     "qXfer:features:read",
     "qXfer:libraries-svr4:read",

@@ -37,11 +37,15 @@ class Dialect(Enum):
 
 
 BOTH = frozenset(Dialect)
+LLDB_ONLY = frozenset({Dialect.LLDB})
 
 
 class Row(NamedTuple):
     """One packet. `needs` is the capability that the handler's second parameter is; `no_process` the errno without an
-    inferior (None: the handler works without); `explains`: a client shows a sentence in place of the error number."""
+    inferior (None: the handler works without); `explains`: a client shows a sentence in place of the error number;
+    `lldb`: how it differs in LLDB's dialect, for the documentation; `of_thread`: LLDB may name the thread that is meant
+    behind the arguments (QThreadSuffixSupported); `glued`: the arguments follow the name without a separator and may
+    begin with a letter."""
 
     name: str
     handler: Callable[..., Reply]
@@ -50,6 +54,9 @@ class Row(NamedTuple):
     no_process: int | None
     explains: bool
     dialects: frozenset[Dialect]
+    lldb: str
+    of_thread: bool
+    glued: bool
 
     @property
     def summary(self) -> str:
@@ -78,13 +85,16 @@ def packet(
     no_process: int | None = None,
     explains: bool = False,
     dialects: frozenset[Dialect] = BOTH,
+    lldb: str = "",
+    of_thread: bool = False,
+    glued: bool = False,
 ) -> Callable[[Handler], Handler]:
     """Enter a handler: `(session, args)`, or `(session, capability, args)` if it needs one."""
 
     def enter(handler: Handler) -> Handler:
         if name in PACKETS:
             raise ValueError(f"packet {name} has two handlers")
-        PACKETS[name] = Row(name, handler, needs, feature, no_process, explains, dialects)
+        PACKETS[name] = Row(name, handler, needs, feature, no_process, explains, dialects, lldb, of_thread, glued)
         return handler
 
     return enter
@@ -121,6 +131,8 @@ class Table:
     def __init__(self, entries: dict[bytes, Entry]) -> None:
         self._entries = entries
         self._depth = {name.partition(b":")[0]: name.count(b":") for name in entries if b":" in name}
+        self._long_name_starts = _LONG_NAME_STARTS | {name[0] for name in entries if len(name) > 2}
+        self._glued = [name for name, entry in entries.items() if entry.row.glued]
 
     def __iter__(self) -> Iterator[Entry]:
         return iter(self._entries.values())
@@ -128,13 +140,16 @@ class Table:
     def find(self, payload: bytes) -> tuple[Entry, bytes] | None:
         """The entry for a packet and its arguments, less the one separator after a long name; None if unknown."""
         first = payload[0]
+        if first in _POINT_STARTS:
+            return self._entry(payload, payload[:2])
+        if first in self._long_name_starts and (found := self._entry(payload, self._long_name(payload))):
+            return found
         if first in _LONG_NAME_STARTS:
-            name = self._long_name(payload)
-        elif first in _POINT_STARTS:
-            name = payload[:2]
-        else:
-            entry = self._entries.get(payload[:1])
-            return (entry, payload[1:]) if entry else None
+            return next((self._entry(payload, name) for name in self._glued if payload.startswith(name)), None)
+        entry = self._entries.get(payload[:1])
+        return (entry, payload[1:]) if entry else None
+
+    def _entry(self, payload: bytes, name: bytes) -> tuple[Entry, bytes] | None:
         entry = self._entries.get(name)
         if entry is None:
             return None

@@ -4,10 +4,11 @@ target."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from debugserver.errors import NoSuchProcess, NoSuchThread
-from debugserver.rsp import thread_id
+from debugserver.rsp import signals, thread_id
 from debugserver.stub.registry import Dialect
 from debugserver.target.capabilities import Execution
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from debugserver.arch.architecture import Architecture
     from debugserver.rsp.thread_id import ThreadSelector
     from debugserver.stub.handlers.xfer import Transfer
-    from debugserver.stub.registry import Table
+    from debugserver.stub.registry import Reply, Table
     from debugserver.stub.settings import Settings
     from debugserver.stub.stops import Stops
     from debugserver.target.capabilities import Launch
@@ -37,6 +38,10 @@ class Session:
         self.acknowledge = True
         self.error_strings = False
         """Errors carry LLDB's form of a sentence (QEnableErrorStrings)."""
+        self.thread_suffix = False
+        """The client names threads behind the arguments of packets (QThreadSuffixSupported): only LLDB asks for it."""
+        self.lists_threads = False
+        """Stop replies list all threads (QListThreadsInStopReply)."""
         self.non_stop = False
         self.reads_descriptions = True
         """Whether the client takes the target description; one that does not assumes fewer registers."""
@@ -56,12 +61,37 @@ class Session:
         """Sends text to the client's console, as an `O` packet."""
         self.flush_output: Callable[[], None] = lambda: None
         """Sends all that programs have printed; for a client that waits for a stop reply, which comes next."""
+        self.answer: Callable[[bytes], Reply]
+        """Answers one packet more, for packets that hold others. Set by the stub that owns both."""
         self.stops: Stops
         """Set by the stub that owns both."""
+
+    @property
+    def native_signals(self) -> bool:
+        """Whether signals travel by the system's own numbers. LLDB takes them for such once suffixes are agreed on."""
+        return self.thread_suffix or self.offers("native-signals")
+
+    def encode_signal(self, number: int) -> int:
+        """The client's number for one of the system's signals."""
+        return number if self.native_signals else signals.to_gdb(number)
+
+    def decode_signal(self, number: int) -> int:
+        """The system's number for one of the client's; MalformedPacket if there is no such signal."""
+        return signals.native(number) if self.native_signals else signals.from_gdb(number)
 
     def offers(self, feature: str) -> bool:
         """Whether the client's qSupported list has `feature+`."""
         return self.client_features.get(feature) is True
+
+    @contextmanager
+    def speaking_of(self, selector: bytes) -> Iterator[None]:
+        """For one packet, the thread with this id is the chosen one. NoSuchThread."""
+        chosen = self.general_thread
+        self.general_thread = self.select(thread_id.parse(selector))
+        try:
+            yield
+        finally:
+            self.general_thread = chosen
 
     def thread(self) -> ThreadId:
         """The thread that registers are read of; picks one if none is chosen. NoSuchProcess, NoSuchThread."""

@@ -14,8 +14,9 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from debugserver.errors import NoSuchProcess, NotStopped, TargetError
-from debugserver.rsp import fields, signals, stop_reply
-from debugserver.stub.registry import Outcome
+from debugserver.rsp import fields, stop_reply
+from debugserver.stub.lldb_stops import LldbStops
+from debugserver.stub.registry import Dialect, Outcome
 from debugserver.target.capabilities import Registers, ThreadNames
 from debugserver.target.model import Action, ActionKind, ProcessExit, Stop, StopReason, ThreadExit
 
@@ -60,6 +61,7 @@ class Stops:
         self._notify = notify
         self._registers = session.target.capability(Registers)
         self._names = session.target.capability(ThreadNames)
+        self._lldb = LldbStops(session)
         self._awaited = False
         """All-stop: a resume waits for its stop reply."""
         self._interrupted = False
@@ -288,14 +290,19 @@ class Stops:
         """The stop reply for an event, with all that this client understands."""
         if isinstance(event, ProcessExit):
             pid = event.pid if self._session.multiprocess else None
-            return stop_reply.encode_exit(event.status, signals.to_gdb(event.signal), pid)
+            return stop_reply.encode_exit(event.status, self._session.encode_signal(event.signal), pid)
         if isinstance(event, ThreadExit):
             thread = self._session.encode_thread(event.thread)
             return b"w%02x;%b" % (event.status & 0xFF, thread) if event.wanted else b"N"
-        number = signals.to_gdb(event.signal)
+        number = self._session.encode_signal(event.signal)
         if "stop reply T" in self._session.settings.disabled_packets:
             return b"S%02x" % number
-        return stop_reply.encode_stop(number, self._pairs(event))
+        pairs = self._lldb.pairs(event) if self._session.dialect is Dialect.LLDB else self._pairs(event)
+        return stop_reply.encode_stop(number, pairs)
+
+    def describe_threads(self, pid: int) -> bytes:
+        """All stopped threads of a process, as JSON."""
+        return self._lldb.describe_threads(pid)
 
     def _mark_interrupt(self, event: Event) -> Event:
         """What ^C stopped stops with SIGINT; a step that ends at the same time must not swallow it."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import debugserver.stub.handlers.all  # noqa: F401 - enters every row in the table
 from debugserver.errors import MalformedPacket, TargetError
-from debugserver.rsp import fields, framing
+from debugserver.rsp import fields, framing, thread_id
 from debugserver.rsp.framing import Control, FrameReader
 from debugserver.stub.console import Console, Route
 from debugserver.stub.limits import PACKET_SIZE
@@ -60,6 +60,7 @@ class Stub:
         self._table = bind(target, settings.disabled_packets)
         self.session = Session(target, self._table, settings)
         self.session.console = self._send_console
+        self.session.answer = self._answer
         self._console = Console(self.session, target.capability(ProgramOutput))
         self.session.flush_output = self._console.flush
         self.session.stops = self._stops = Stops(self.session, target.capability(Execution), self._reply, self._notify)
@@ -190,6 +191,8 @@ class Stub:
         try:
             if row.no_process is not None and not self._target.processes():
                 return fields.error(row.no_process)
+            if row.of_thread and self.session.thread_suffix:
+                return self._answer_of_thread(entry, args)
             return row.handler(self.session, *entry.leading, args)
         except MalformedPacket as error:
             return fields.error(error.number)
@@ -198,6 +201,13 @@ class Stub:
         except Exception as error:  # noqa: BLE001 - our own bug: the session goes on, and the log has it
             self._settings.report_bug(payload, error)
             return fields.error(errno.EIO)
+
+    def _answer_of_thread(self, entry: Entry, args: bytes) -> Reply:
+        args, selector = thread_id.split_suffix(args)
+        if not selector:
+            return entry.row.handler(self.session, *entry.leading, args)
+        with self.session.speaking_of(selector):
+            return entry.row.handler(self.session, *entry.leading, args)
 
     def _refuse(self, entry: Entry, error: TargetError) -> bytes:
         if not entry.row.explains:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         Libraries,
         ModuleDetails,
         ProcessDetails,
+        Region,
         Stop,
         StopReason,
         ThreadId,
@@ -63,6 +64,14 @@ class Memory(ABC):
     @abstractmethod
     def write_memory(self, pid: int, address: int, data: bytes) -> None:
         """Write all of `data`, or raise MemoryFault."""
+
+
+class MemoryMap(ABC):
+    """What is mapped in a process."""
+
+    @abstractmethod
+    def regions(self, pid: int) -> Sequence[Region]:
+        """All mappings, by address. None overlap."""
 
 
 class Execution(ABC):
@@ -208,6 +217,10 @@ class Watchpoints(ABC):
         """Remove it; none there changes nothing."""
 
     @abstractmethod
+    def watch_slots(self) -> int:
+        """How many points of eight bytes there can be at a time."""
+
+    @abstractmethod
     def clear_watchpoints(self) -> None:
         """Remove all, of every process."""
 
@@ -225,8 +238,8 @@ class Detach(ABC):
     """Letting go."""
 
     @abstractmethod
-    def detach(self, pid: int) -> None:
-        """Let the process run on, as if it had never been debugged."""
+    def detach(self, pid: int, *, stopped: bool = False) -> None:
+        """Let the process run on, as if it had never been debugged; `stopped`: let it stand until SIGCONT."""
 
 
 class Kill(ABC):
@@ -304,6 +317,10 @@ class LibraryList(ABC):
     @abstractmethod
     def libraries_from(self, pid: int, link_map: int, previous: int, namespace: int) -> Libraries:
         """The list from `link_map` on, whose predecessor is `previous`."""
+
+    @abstractmethod
+    def loader_pointer(self, pid: int) -> int:
+        """Where the program keeps the pointer to its loader's list (the value of DT_DEBUG); 0: nowhere."""
 
 
 class SignalInfo(ABC):

@@ -97,6 +97,16 @@ class WatchKind(Enum):
     ACCESS = "access"
 
 
+class Region(NamedTuple):
+    """A mapping from `start` up to `end`. `permissions` are those of the letters "rwx" that it has; `name` is the path
+    of its file, or what the system calls it; empty if it has no name."""
+
+    start: int
+    end: int
+    permissions: str
+    name: str
+
+
 class Library(NamedTuple):
     """A loaded shared object: `name` as the loader knows it, the addresses of its link map, load bias and dynamic
     section, and the address of its namespace's r_debug (lmid)."""

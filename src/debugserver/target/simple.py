@@ -214,7 +214,7 @@ class SingleThreadTarget(Target, Registers, Memory, Execution, SoftwareBreakpoin
 
     # Detach, Kill
 
-    def detach(self, pid: int) -> None:
+    def detach(self, pid: int, *, stopped: bool = False) -> None:
         """The machine is no longer debugged; whoever made it may run it on."""
         self._check_process(pid)
         self._end()

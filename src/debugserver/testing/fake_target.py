@@ -33,6 +33,7 @@ from debugserver.target.capabilities import (
     Launch,
     LibraryList,
     Memory,
+    MemoryMap,
     OperatingSystem,
     Registers,
     SignalInfo,
@@ -48,6 +49,7 @@ from debugserver.target.model import (
     LaunchSettings,
     Libraries,
     ProcessExit,
+    Region,
     Stop,
     StopReason,
     ThreadId,
@@ -117,6 +119,7 @@ class FakeTarget(
     Auxv,
     ExecFile,
     LibraryList,
+    MemoryMap,
     SignalInfo,
     ThreadLocalStorage,
     OperatingSystem,
@@ -144,12 +147,16 @@ class FakeTarget(
         self.auxiliary = b""
         self.executable = "/bin/fake"
         self.library_list = Libraries(0, ())
+        self.loader_place = 0
+        self.memory_map: list[Region] = []
         self.siginfo: dict[ThreadId, bytes] = {}
         self.tables: dict[str, list[dict[str, str]]] = {}
         self.resumed: list[dict[ThreadId, Action]] = []
         """What was resumed, call by call."""
         self.launched: list[LaunchSettings] = []
         self.detached: list[int] = []
+        self.left_stopped: list[int] = []
+        """Let go, to stay stopped."""
         self.killed: list[int] = []
         self._threads: dict[int, list[ThreadId]] = {}
         self._attached: set[int] = set()
@@ -356,10 +363,13 @@ class FakeTarget(
     def watch_kinds(self) -> frozenset[WatchKind]:
         return frozenset(WatchKind) - {WatchKind.READ}
 
+    def watch_slots(self) -> int:
+        return 4
+
     def insert_watchpoint(self, pid: int, kind: WatchKind, address: int, length: int) -> None:
         self._check_process(pid)
         watchpoint = (pid, kind, address, length)
-        if len(self.watchpoints) == 4 and watchpoint not in self.watchpoints:
+        if len(self.watchpoints) == self.watch_slots() and watchpoint not in self.watchpoints:
             raise NoDebugRegister("all four debug registers are taken")
         self.watchpoints.add(watchpoint)
 
@@ -380,9 +390,9 @@ class FakeTarget(
             self._stops[thread] = Stop(thread, 0, StopReason.HALTED)
         return leader
 
-    def detach(self, pid: int) -> None:
+    def detach(self, pid: int, *, stopped: bool = False) -> None:
         self.remove_process(pid)
-        self.detached.append(pid)
+        (self.left_stopped if stopped else self.detached).append(pid)
 
     def kill(self, pid: int) -> None:
         self.remove_process(pid)
@@ -425,6 +435,14 @@ class FakeTarget(
         return Libraries(
             0, tuple(each for each in libraries if each.namespace == namespace and each.link_map >= link_map)
         )
+
+    def loader_pointer(self, pid: int) -> int:
+        self._check_process(pid)
+        return self.loader_place
+
+    def regions(self, pid: int) -> Sequence[Region]:
+        self._check_process(pid)
+        return self.memory_map
 
     def read_siginfo(self, thread: ThreadId) -> bytes:
         self._check_thread(thread)

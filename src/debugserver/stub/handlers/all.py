@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from debugserver.stub.handlers import (
+    address_space,
     breakpoints,
     events,
     host,
@@ -19,6 +20,7 @@ from debugserver.stub.handlers import (
 )
 
 __all__ = [
+    "address_space",
     "breakpoints",
     "events",
     "host",

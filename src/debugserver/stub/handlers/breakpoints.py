@@ -6,8 +6,8 @@ import errno
 from typing import TYPE_CHECKING
 
 from debugserver.errors import MalformedPacket
-from debugserver.rsp import fields
-from debugserver.stub.registry import Dialect, packet
+from debugserver.rsp import fields, framing
+from debugserver.stub.registry import LLDB_ONLY, Dialect, packet
 from debugserver.target.capabilities import SoftwareBreakpoints, Watchpoints
 from debugserver.target.model import WatchKind
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _NO_PROCESS = errno.EPERM
 _POINTS = {b"1": WatchKind.EXECUTE, b"2": WatchKind.WRITE, b"3": WatchKind.READ, b"4": WatchKind.ACCESS}
 _POINT_FEATURES = {b"1": "hwbreak+"}
+_POINT_DIFFERENCES = {b"3": "Where reads cannot be watched alone, accesses are watched; GDB gets the empty reply."}
 
 
 @packet("Z0", needs=SoftwareBreakpoints, no_process=_NO_PROCESS, explains=True, feature="swbreak+")
@@ -54,8 +55,14 @@ def _enter(digit: bytes, kind: WatchKind) -> None:
 
     for letter, change in (("Z", "insert_watchpoint"), ("z", "remove_watchpoint")):
         feature = _POINT_FEATURES.get(digit, "") if letter == "Z" else ""
-        name = letter + digit.decode()
-        packet(name, needs=Watchpoints, no_process=_NO_PROCESS, explains=True, feature=feature)(handler(change))
+        packet(
+            letter + digit.decode(),
+            needs=Watchpoints,
+            no_process=_NO_PROCESS,
+            explains=True,
+            feature=feature,
+            lldb=_POINT_DIFFERENCES.get(digit, ""),
+        )(handler(change))
 
 
 for _digit, _kind in _POINTS.items():
@@ -70,6 +77,28 @@ def _supported(session: Session, watchpoints: Watchpoints, kind: WatchKind) -> W
     if kind is WatchKind.READ and session.dialect is Dialect.LLDB and WatchKind.ACCESS in kinds:
         return WatchKind.ACCESS
     return None
+
+
+@packet("qWatchpointSupportInfo", needs=Watchpoints, dialects=LLDB_ONLY)
+def count_watchpoints(session: Session, watchpoints: Watchpoints, args: bytes) -> Reply:
+    """Tell how many watchpoints there can be."""
+    return b"num:%d;" % watchpoints.watch_slots()
+
+
+@packet("jMultiBreakpoint", feature="jMultiBreakpoint+", no_process=_NO_PROCESS, dialects=LLDB_ONLY)
+def change_breakpoints(session: Session, args: bytes) -> Reply:
+    """Answer several Z and z packets in one: `{"breakpoint_requests": [...]}` gets `{"results": [...]}`."""
+    import json
+
+    try:
+        requests = json.loads(args)["breakpoint_requests"]
+    except (ValueError, TypeError, KeyError):
+        requests = None
+    if not isinstance(requests, list) or not all(isinstance(r, str) and r[:1] in ("Z", "z") for r in requests):
+        raise MalformedPacket("a list of breakpoint requests is needed")
+    replies = [session.answer(request.encode()) for request in requests]
+    results = [reply.decode() for reply in replies if isinstance(reply, bytes)]
+    return framing.escape(json.dumps({"results": results}).encode())
 
 
 def _place(args: bytes) -> tuple[int, int]:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import errno
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from debugserver.errors import MalformedPacket
-from debugserver.rsp import fields, signals, thread_id
+from debugserver.rsp import fields, thread_id
+from debugserver.stub.dialects import SIGNAL_NUMBERS
 from debugserver.stub.registry import packet
 from debugserver.target.capabilities import ProcessEvents, SignalDelivery, SystemCalls, ThreadEvents
 from debugserver.target.model import StopReason
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from debugserver.rsp.thread_id import ThreadSelector
     from debugserver.stub.registry import Reply
     from debugserver.stub.session import Session
@@ -29,13 +33,16 @@ EVENT_FEATURES = {
 
 
 def choose_events(session: Session) -> None:
-    """Report what the client said it understands. A child has no name without multiprocess ids."""
+    """Report what the client said it understands. A child has no name without multiprocess ids; LLDB wants to hear of
+    every exec and does not say so."""
     events = session.target.capability(ProcessEvents)
     if events is None:
         return
     wanted = {reason for feature, reasons in EVENT_FEATURES.items() if session.offers(feature) for reason in reasons}
     if not session.multiprocess:
         wanted -= {StopReason.FORK, StopReason.VFORK, StopReason.VFORK_DONE}
+    if session.thread_suffix:
+        wanted.add(StopReason.EXEC)
     events.report_events(frozenset(wanted))
 
 
@@ -85,21 +92,26 @@ def _parse_options(item: bytes) -> tuple[int, ThreadSelector]:
     return options, thread_id.parse(selector if separator else b"p-1.-1")
 
 
-@packet("QPassSignals", needs=SignalDelivery, feature="QPassSignals+")
+@packet("QPassSignals", needs=SignalDelivery, feature="QPassSignals+", lldb=SIGNAL_NUMBERS)
 def pass_signals(session: Session, delivery: SignalDelivery, args: bytes) -> Reply:
     """Deliver these signals without a stop."""
-    delivery.pass_signals(_signals(args))
+    delivery.pass_signals(_signals(session, args))
     return b"OK"
 
 
 @packet("QProgramSignals", needs=SignalDelivery, feature="QProgramSignals+")
 def program_signals(session: Session, delivery: SignalDelivery, args: bytes) -> Reply:
     """Deliver these signals to a process that is let go while one of them stopped it."""
-    delivery.deliver_on_detach(_signals(args))
+    delivery.deliver_on_detach(_signals(session, args))
     return b"OK"
 
 
-def _signals(args: bytes) -> frozenset[int]:
+def _signals(session: Session, args: bytes) -> frozenset[int]:
     """Clients name every signal that they know; what this system has no number for never comes."""
-    numbers = [fields.number(number) for number in args.split(b";") if number]
-    return frozenset(signals.from_gdb(number) for number in numbers if signals.is_known(number))
+    return frozenset(_known_signals(session, [fields.number(number) for number in args.split(b";") if number]))
+
+
+def _known_signals(session: Session, numbers: list[int]) -> Iterator[int]:
+    for number in numbers:
+        with suppress(MalformedPacket):
+            yield session.decode_signal(number)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from debugserver.errors import LaunchFailed, MalformedPacket, Refused, TargetError
 from debugserver.rsp import fields
-from debugserver.stub.registry import Outcome, packet
+from debugserver.stub.registry import LLDB_ONLY, Dialect, Outcome, packet
 from debugserver.target.capabilities import Attach, Detach, Kill, Launch
 
 if TYPE_CHECKING:
@@ -62,20 +62,27 @@ def attach(session: Session, attacher: Attach, args: bytes) -> Reply:
     return session.stops.report_new(thread)
 
 
-@packet("D", needs=Detach, no_process=errno.EPERM)
+@packet("D", needs=Detach, no_process=errno.EPERM, lldb="`D1` and `D1;pid` leave the process stopped.")
 def detach(session: Session, detacher: Detach, args: bytes) -> Reply:
-    """Let a process go, unharmed; without a pid, the current one."""
-    if args[:1] not in (b"", b";"):
-        raise MalformedPacket("D takes ;pid")
-    pid = fields.number(args[1:]) if args else session.process()
+    """Let a process go, unharmed; without a pid, the current one. `1` before the pid: it stays stopped."""
+    stopped, separator, pid_text = args.partition(b";")
+    if stopped not in (b"", b"1"):
+        raise MalformedPacket("D takes 1 and ;pid")
+    pid = fields.number(pid_text) if separator else session.process()
     if pid not in session.target.processes():
         raise MalformedPacket(f"process {pid} is not being debugged")
     session.settings.announce(f"Detaching from process {pid}")
     # The client lets go of those children itself that it knows of.
     for each in (*session.stops.unreported_children(pid), pid):
         if each in session.target.processes():
-            detacher.detach(each)
+            detacher.detach(each, stopped=bool(stopped))
             _forget(session, each)
+    return b"OK"
+
+
+@packet("qSupportsDetachAndStayStopped", needs=Detach, dialects=LLDB_ONLY)
+def supports_detaching_stopped(session: Session, detacher: Detach, args: bytes) -> Reply:
+    """A process that is let go may stay stopped (`D1`)."""
     return b"OK"
 
 
@@ -95,12 +102,12 @@ def kill_process(session: Session, killer: Kill, args: bytes) -> Reply:
     return b"OK"
 
 
-@packet("k", needs=Kill)
+@packet("k", needs=Kill, lldb="The reply is `X09`; for GDB there is none.")
 def kill_all(session: Session, killer: Kill, args: bytes) -> Reply:
-    """End all processes; outside extended mode the server ends too."""
+    """End all processes; outside extended mode the server ends too. Only LLDB gets a reply, and waits for it."""
     _kill_all(session, killer)
     session.ended = not session.settings.extended
-    return Outcome.SILENT
+    return b"X09" if session.dialect is Dialect.LLDB else Outcome.SILENT
 
 
 def _kill_all(session: Session, killer: Kill) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
-from debugserver.errors import MalformedPacket
+from debugserver.errors import MalformedPacket, MemoryFault
 from debugserver.rsp import fields, framing
 from debugserver.stub.limits import PACKET_SIZE
-from debugserver.stub.registry import Dialect, packet
+from debugserver.stub.registry import LLDB_ONLY, Dialect, packet
 from debugserver.target.capabilities import Memory
 
 if TYPE_CHECKING:
@@ -28,13 +28,47 @@ def read_memory(session: Session, memory: Memory, args: bytes) -> Reply:
     return memory.read_memory(session.process(), address, min(length, _LONGEST_READ)).hex().encode()
 
 
-@packet("x", needs=Memory, no_process=errno.ENOENT, feature="binary-upload+", dialects=frozenset({Dialect.GDB}))
+@packet(
+    "x",
+    needs=Memory,
+    no_process=errno.ENOENT,
+    feature="binary-upload+",
+    lldb="The reply is the bytes alone, without a `b` before them; the probe `x0,0` gets `OK`.",
+)
 def read_memory_binary(session: Session, memory: Memory, args: bytes) -> Reply:
-    """Read memory as escaped bytes after a `b`: what is readable from the address on."""
+    """Read memory as escaped bytes, for GDB after a `b`; nothing, which LLDB probes with, is `b` or `OK`."""
+    prefix, nothing = (b"b", b"b") if session.dialect is Dialect.GDB else (b"", b"OK")
     address, length = _range_to_read(args)
     if not length:
-        return b"b"
-    return b"b" + framing.escape(memory.read_memory(session.process(), address, min(length, _LONGEST_READ)))
+        return nothing
+    return prefix + framing.escape(memory.read_memory(session.process(), address, min(length, _LONGEST_READ)))
+
+
+@packet("MultiMemRead", needs=Memory, no_process=errno.ENOENT, feature="MultiMemRead+", dialects=LLDB_ONLY)
+def read_ranges(session: Session, memory: Memory, args: bytes) -> Reply:
+    """Read several ranges at once, `ranges:addr,length,addr,length...;`: how many bytes of each, and all of them."""
+    ranges = _ranges(args)
+    pid = session.process()
+    parts = [_readable(memory, pid, address, length) for address, length in ranges]
+    return b",".join(b"%x" % len(part) for part in parts) + b";" + framing.escape(b"".join(parts))
+
+
+def _ranges(text: bytes) -> list[tuple[int, int]]:
+    if not (text.startswith(b"ranges:") and text.endswith(b";")):
+        raise MalformedPacket("ranges:...; is needed")
+    numbers = [fields.number(part) for part in text[len(b"ranges:") : -1].removesuffix(b",").split(b",")]
+    ranges = list(zip(numbers[::2], numbers[1::2], strict=False))
+    if len(numbers) % 2 or sum(length for _, length in ranges) > _LONGEST_READ:
+        raise MalformedPacket("a range has an address and a length, and all together fit into a packet")
+    return ranges
+
+
+def _readable(memory: Memory, pid: int, address: int, length: int) -> bytes:
+    """Nothing, where nothing can be read."""
+    try:
+        return memory.read_memory(pid, address, length) if length else b""
+    except MemoryFault:
+        return b""
 
 
 @packet("M", needs=Memory, no_process=errno.ENOENT)

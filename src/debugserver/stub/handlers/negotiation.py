@@ -6,11 +6,11 @@ import errno
 from typing import TYPE_CHECKING
 
 from debugserver.errors import MalformedPacket
-from debugserver.rsp import features
+from debugserver.rsp import features, fields, framing
 from debugserver.stub.dialects import LLDB_FEATURES
 from debugserver.stub.handlers.events import EVENT_FEATURES, choose_events
 from debugserver.stub.limits import PACKET_SIZE
-from debugserver.stub.registry import Dialect, packet
+from debugserver.stub.registry import LLDB_ONLY, Dialect, packet
 from debugserver.target.capabilities import ProcessEvents
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ def _advertised(session: Session) -> dict[str, str | bool]:
             advertised |= features.parse(entry.row.feature.encode())
     if session.target.capability(ProcessEvents) is not None:
         advertised |= dict.fromkeys(EVENT_FEATURES, True)
+    if session.offers("native-signals"):
+        advertised["native-signals"] = True
     if session.dialect is Dialect.LLDB:
         return {name: value for name, value in advertised.items() if name in LLDB_FEATURES}
     return advertised
@@ -47,6 +49,44 @@ def start_no_ack_mode(session: Session, args: bytes) -> Reply:
     """Neither side acknowledges packets from now on, and the client's checksums are not judged."""
     session.acknowledge = False
     return b"OK"
+
+
+@packet("QThreadSuffixSupported", feature="QThreadSuffixSupported+", dialects=LLDB_ONLY)
+def accept_thread_suffix(session: Session, args: bytes) -> Reply:
+    """Packets may name the thread that they mean, behind their arguments; from now on signals have native numbers."""
+    session.thread_suffix = True
+    choose_events(session)
+    return b"OK"
+
+
+@packet("QListThreadsInStopReply", feature="QListThreadsInStopReply+", dialects=LLDB_ONLY)
+def list_threads_in_stops(session: Session, args: bytes) -> Reply:
+    """Stop replies list all threads from now on, where they are, and why they stopped."""
+    session.lists_threads = True
+    return b"OK"
+
+
+@packet("QEnableErrorStrings", dialects=LLDB_ONLY)
+def enable_error_strings(session: Session, args: bytes) -> Reply:
+    """Errors have a sentence from now on, in hex behind the number."""
+    session.error_strings = True
+    return b"OK"
+
+
+@packet("qEcho", feature="qEcho+", dialects=LLDB_ONLY)
+def echo(session: Session, args: bytes) -> Reply:
+    """Send the packet back: the client finds its place again after a reply that came too late."""
+    return b"qEcho:" + framing.escape(args)
+
+
+@packet("qSpeedTest", dialects=LLDB_ONLY)
+def test_speed(session: Session, args: bytes) -> Reply:
+    """Send as many bytes as the client wants, at most a packet: `response_size:N;`."""
+    name, _, size = args.removesuffix(b";").partition(b":")
+    if name != b"response_size":
+        raise MalformedPacket("response_size is needed")
+    prefix = b"data:"
+    return prefix + b"a" * min(fields.number(size), PACKET_SIZE - len(prefix))
 
 
 @packet("!")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from debugserver.stub.session import Session
 
 
-@packet("g", needs=Registers, no_process=errno.ENOENT)
+@packet("g", needs=Registers, no_process=errno.ENOENT, of_thread=True)
 def read_registers(session: Session, registers: Registers, args: bytes) -> Reply:
     """Read the whole register file; zeros when there is no thread."""
     if args:
@@ -28,7 +28,7 @@ def read_registers(session: Session, registers: Registers, args: bytes) -> Reply
         return b"00" * size
 
 
-@packet("G", needs=Registers, no_process=errno.ENOENT)
+@packet("G", needs=Registers, no_process=errno.ENOENT, of_thread=True)
 def write_registers(session: Session, registers: Registers, args: bytes) -> Reply:
     """Write the whole register file."""
     thread = session.thread()
@@ -43,14 +43,14 @@ def write_registers(session: Session, registers: Registers, args: bytes) -> Repl
     return b"OK"
 
 
-@packet("p", needs=Registers, no_process=errno.ENOENT)
+@packet("p", needs=Registers, no_process=errno.ENOENT, of_thread=True)
 def read_register(session: Session, registers: Registers, args: bytes) -> Reply:
     """Read one register."""
     register = _register(session, args)
     return registers.read_register(session.thread(), register.number).hex().encode()
 
 
-@packet("P", needs=Registers, no_process=errno.ENOENT)
+@packet("P", needs=Registers, no_process=errno.ENOENT, of_thread=True)
 def write_register(session: Session, registers: Registers, args: bytes) -> Reply:
     """Write one register."""
     number, separator, value = args.partition(b"=")

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from debugserver.errors import MalformedPacket, NoSuchProcess, NoSuchThread
 from debugserver.rsp import resume as wire
-from debugserver.rsp import signals, thread_id
+from debugserver.rsp import thread_id
+from debugserver.stub.dialects import SIGNAL_NUMBERS
 from debugserver.stub.registry import Outcome, packet
 from debugserver.target.capabilities import Execution, Registers
 from debugserver.target.model import Action, ActionKind
@@ -26,7 +27,12 @@ _KINDS = {
 }
 
 
-@packet("?", needs=Execution)
+@packet(
+    "?",
+    needs=Execution,
+    lldb="Stop replies name the thread first and say more: its name, a `reason:`, the top of its stack; where all "
+    "threads are, and why they stopped. LLDB hears of every exec.",
+)
 def report_stop(session: Session, execution: Execution, args: bytes) -> Reply:
     """Say why the target stands still; in non-stop, begin to report every stopped thread."""
     if args:
@@ -45,7 +51,7 @@ def continue_(session: Session, execution: Execution, args: bytes) -> Reply:
     return _resume_old_style(session, ActionKind.CONTINUE, 0, wire.parse_address(args))
 
 
-@packet("C", needs=Execution)
+@packet("C", needs=Execution, lldb=SIGNAL_NUMBERS)
 def continue_with_signal(session: Session, execution: Execution, args: bytes) -> Reply:
     """Continue with a signal, at an address if one is given."""
     session.stops.require_process()
@@ -59,7 +65,7 @@ def step(session: Session, execution: Execution, args: bytes) -> Reply:
     return _resume_old_style(session, ActionKind.STEP, 0, wire.parse_address(args))
 
 
-@packet("S", needs=Execution)
+@packet("S", needs=Execution, lldb=SIGNAL_NUMBERS)
 def step_with_signal(session: Session, execution: Execution, args: bytes) -> Reply:
     """Step one instruction with a signal, at an address if one is given."""
     session.stops.require_process()
@@ -71,7 +77,7 @@ def _resume_old_style(session: Session, kind: ActionKind, signal: int, address: 
     thread = session.continue_thread or session.thread()
     if thread not in session.stops.stopped_threads():
         raise NoSuchThread(f"thread {thread.tid} is gone or runs")
-    action = Action(kind, signals.from_gdb(signal))
+    action = Action(kind, session.decode_signal(signal))
     if address is not None:
         _write_pc(session, thread, address)
     actions = {thread: action}
@@ -99,14 +105,14 @@ def list_actions(session: Session, execution: Execution, args: bytes) -> Reply:
     return b"vCont;c;C" + steps + b";t;r"
 
 
-@packet("vCont", needs=Execution)
+@packet("vCont", needs=Execution, lldb=SIGNAL_NUMBERS)
 def resume_threads(session: Session, execution: Execution, args: bytes) -> Reply:
     """Resume, step or stop threads one by one; the leftmost action that names a thread is its own."""
     session.stops.require_process()
     chosen = _choose_actions(session, wire.parse_actions(args))
     stops = [thread for thread, action in chosen.items() if action.verb == "t"]
     resumes = {
-        thread: Action(_KINDS[action.verb], signals.from_gdb(action.signal), action.start, action.end)
+        thread: Action(_KINDS[action.verb], session.decode_signal(action.signal), action.start, action.end)
         for thread, action in chosen.items()
         if action.verb != "t" and not execution.running(thread) and not session.stops.is_unreported(thread)
     }

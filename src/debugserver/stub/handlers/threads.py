@@ -5,10 +5,10 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
-from debugserver.errors import MalformedPacket, TargetError
-from debugserver.rsp import fields, thread_id
-from debugserver.stub.registry import packet
-from debugserver.target.capabilities import ThreadLocalStorage, ThreadNames
+from debugserver.errors import MalformedPacket, NotStopped, TargetError
+from debugserver.rsp import fields, framing, thread_id
+from debugserver.stub.registry import LLDB_ONLY, packet
+from debugserver.target.capabilities import Execution, ThreadLocalStorage, ThreadNames
 
 if TYPE_CHECKING:
     from debugserver.rsp.thread_id import ThreadSelector
@@ -102,6 +102,21 @@ def more_threads(session: Session, args: bytes) -> Reply:
 def describe_thread(session: Session, names: ThreadNames, args: bytes) -> Reply:
     """Tell a thread's name."""
     return fields.hex_text(names.thread_name(session.find(thread_id.parse(args))))
+
+
+@packet("qThreadStopInfo", needs=Execution, no_process=_NO_PROCESS, dialects=LLDB_ONLY, glued=True)
+def tell_stop(session: Session, execution: Execution, args: bytes) -> Reply:
+    """Tell why a thread stands still, as a stop reply."""
+    thread = session.find(thread_id.parse(args))
+    if execution.running(thread):
+        raise NotStopped(f"thread {thread.tid} is running")
+    return session.stops.encode(execution.last_stop(thread))
+
+
+@packet("jThreadsInfo", needs=Execution, no_process=_NO_PROCESS, dialects=LLDB_ONLY)
+def describe_threads(session: Session, execution: Execution, args: bytes) -> Reply:
+    """Tell of all stopped threads why they stand still and where, with registers and the top of the stack."""
+    return framing.escape(session.stops.describe_threads(session.process()))
 
 
 @packet("qAttached", no_process=_NO_PROCESS)

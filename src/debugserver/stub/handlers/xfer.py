@@ -47,7 +47,12 @@ ObjectHandler = TypeVar("ObjectHandler", bound=Callable[..., bytes])
 
 
 def xfer_object(
-    name: str, *, needs: type[Any] | None = None, feature: str = "", no_process: int | None = _NO_PROCESS
+    name: str,
+    *,
+    needs: type[Any] | None = None,
+    feature: str = "",
+    no_process: int | None = _NO_PROCESS,
+    lldb: str = "",
 ) -> Callable[[ObjectHandler], ObjectHandler]:
     """Enter a readable object. Its handler, `(session, annex)` or `(session, capability, annex)`, returns all of it;
     `feature` follows its own name in what is advertised."""
@@ -59,7 +64,7 @@ def xfer_object(
             return _read_window(session, name, request, lambda annex: handler(session, *capability, annex))
 
         read.__doc__ = handler.__doc__
-        packet(row_name, needs=needs, feature=f"{row_name}+{feature}", no_process=no_process)(read)
+        packet(row_name, needs=needs, feature=f"{row_name}+{feature}", no_process=no_process, lldb=lldb)(read)
         return handler
 
     return enter
@@ -140,7 +145,12 @@ def _known(names: ThreadNames, thread: ThreadId) -> dict[str, str]:
     return {key: value for key, value in known.items() if value}
 
 
-@xfer_object("libraries-svr4", needs=LibraryList, feature=";augmented-libraries-svr4-read+")
+@xfer_object(
+    "libraries-svr4",
+    needs=LibraryList,
+    feature=";augmented-libraries-svr4-read+",
+    lldb="There is no `main-lm`, which LLDB takes for something else.",
+)
 def read_libraries(session: Session, loader: LibraryList, annex: str) -> bytes:
     """Read the list of shared objects; the annex may say from which link map on: `start=HEX;prev=HEX;lmid=HEX;`."""
     wanted = _library_annex(annex)

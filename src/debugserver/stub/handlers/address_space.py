@@ -1,0 +1,68 @@
+"""What lies where in a process, as LLDB asks for it: mappings, files, the dynamic loader's list."""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING
+
+from debugserver.errors import TargetError
+from debugserver.rsp import fields
+from debugserver.stub.registry import LLDB_ONLY, packet
+from debugserver.target.capabilities import LibraryList, MemoryMap
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from debugserver.stub.registry import Reply
+    from debugserver.stub.session import Session
+    from debugserver.target.model import Region
+
+_NO_PROCESS = errno.EPERM
+
+
+@packet("qMemoryRegionInfo", needs=MemoryMap, no_process=_NO_PROCESS, dialects=LLDB_ONLY)
+def describe_region(session: Session, memory_map: MemoryMap, args: bytes) -> Reply:
+    """Tell what is mapped at an address, or how large the hole there is; without one: `OK`, it can be asked."""
+    if not args:
+        return b"OK"
+    address = fields.number(args)
+    regions = memory_map.regions(session.process())
+    pairs = _region(regions, address) or _hole(regions, address, session.architecture().pointer_size)
+    return b"".join(b"%b:%b;" % pair for pair in pairs)
+
+
+def _region(regions: Iterable[Region], address: int) -> list[tuple[bytes, bytes]]:
+    for region in regions:
+        if region.start <= address < region.end:
+            extent = _extent(region.start, region.end)
+            return [*extent, (b"permissions", region.permissions.encode()), (b"name", fields.hex_text(region.name))]
+    return []
+
+
+def _hole(regions: Iterable[Region], address: int, pointer_size: int) -> list[tuple[bytes, bytes]]:
+    start = max((region.end for region in regions if region.end <= address), default=0)
+    top = max(1 << 8 * pointer_size, address + 1)
+    return _extent(start, min((region.start for region in regions if region.start > address), default=top))
+
+
+def _extent(start: int, end: int) -> list[tuple[bytes, bytes]]:
+    return [(b"start", fields.hex_number(start)), (b"size", fields.hex_number(end - start))]
+
+
+@packet("qFileLoadAddress", needs=MemoryMap, no_process=_NO_PROCESS, dialects=LLDB_ONLY)
+def find_file(session: Session, memory_map: MemoryMap, args: bytes) -> Reply:
+    """Tell where a file is mapped: the lowest address."""
+    path = fields.text(args)
+    starts = [region.start for region in memory_map.regions(session.process()) if region.name == path]
+    if not starts:
+        raise TargetError(f"{path} is not mapped")
+    return fields.hex_number(min(starts))
+
+
+@packet("qShlibInfoAddr", needs=LibraryList, no_process=_NO_PROCESS, dialects=LLDB_ONLY)
+def locate_library_list(session: Session, loader: LibraryList, args: bytes) -> Reply:
+    """Tell where the pointer to the dynamic loader's list is."""
+    place = loader.loader_pointer(session.process())
+    if not place:
+        raise TargetError("the program has no dynamic loader")
+    return fields.hex_number(place)

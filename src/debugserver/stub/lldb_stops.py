@@ -1,0 +1,160 @@
+"""Stops as LLDB wants to hear of them: why each thread stands still, and what the client would ask for next.
+
+Knows no event but the stops of threads. Source: LLVM's lldbgdbremote document, "Stop reply packet extensions" and
+jThreadsInfo.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from debugserver.errors import TargetError
+from debugserver.rsp import fields
+from debugserver.target.capabilities import Execution, Memory, Registers, ThreadNames
+from debugserver.target.model import Stop, StopReason, ThreadId
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from debugserver.stub.session import Session
+
+_REASONS = {
+    StopReason.SIGNAL: "signal",
+    StopReason.STEP: "trace",
+    StopReason.SOFTWARE_BREAKPOINT: "breakpoint",
+    StopReason.HARDWARE_BREAKPOINT: "breakpoint",
+    StopReason.WRITE_WATCHPOINT: "watchpoint",
+    StopReason.READ_WATCHPOINT: "watchpoint",
+    StopReason.ACCESS_WATCHPOINT: "watchpoint",
+    StopReason.EXEC: "exec",
+    StopReason.FORK: "fork",
+    StopReason.VFORK: "vfork",
+    StopReason.VFORK_DONE: "vforkdone",
+}
+_RED_ZONE = 128
+"""Bytes below the stack pointer that functions which call no other may use (System V ABI of x86-64)."""
+_STACK_SENT = 512
+"""Bytes of the stack that travel with a stop, from the red zone on: unwinding needs the return addresses among them."""
+_is_plain = re.compile(r"[\w ./+-]+", re.ASCII).fullmatch
+
+
+class LldbStops:
+    """Describes the stops of one target's threads to one client."""
+
+    def __init__(self, session: Session) -> None:
+        target = session.target
+        self._session = session
+        self._target = target
+        self._execution = target.capability(Execution)
+        self._memory = target.capability(Memory)
+        self._names = target.capability(ThreadNames)
+        self._registers = target.capability(Registers)
+
+    def pairs(self, stop: Stop) -> Iterator[tuple[bytes, bytes]]:
+        """What a stop reply says of the stop, the thread first."""
+        yield b"thread", self._session.encode_thread(stop.thread)
+        if name := self._name(stop.thread):
+            yield (b"name", name.encode()) if _is_plain(name) else (b"hexname", fields.hex_text(name))
+        if self._session.lists_threads:
+            yield from self._all_threads(stop)
+        for number, value in self._general(stop.thread):
+            yield b"%02x" % number, value.hex().encode()
+        for address, content in self._stack(stop.thread):
+            yield b"memory", b"%#x=%b" % (address, content.hex().encode())
+        yield from self._cause(stop)
+
+    def describe_threads(self, pid: int) -> bytes:
+        """All stopped threads of a process as JSON, each with its stop, its registers and the top of its stack."""
+        execution = self._execution
+        threads = [t for t in self._target.threads(pid) if execution is None or not execution.running(t)]
+        return _json([self._details(thread) for thread in threads])
+
+    def _name(self, thread: ThreadId) -> str:
+        try:
+            return self._names.thread_name(thread) if self._names else ""
+        except TargetError:
+            return ""
+
+    def _all_threads(self, stop: Stop) -> Iterator[tuple[bytes, bytes]]:
+        """Who there is and where each stands; of several, all that have a reason to stand there."""
+        threads = self._target.threads(stop.thread.pid)
+        yield b"threads", b",".join(b"%x" % thread.tid for thread in threads)
+        counters = [self._program_counter(thread) for thread in threads]
+        if all(counters):
+            yield b"thread-pcs", b",".join(counters)
+        if len(threads) > 1:
+            stops = (self._reason(stop if t == stop.thread else self._last_stop(t)) for t in threads)
+            yield b"jstopinfo", fields.hex_bytes(_json([reason for reason in stops if reason]))
+
+    def _program_counter(self, thread: ThreadId) -> bytes:
+        """As 16 digits; empty if it cannot be read now."""
+        architecture = self._target.architecture(thread.pid)
+        value = self._read(thread, architecture.pc)
+        return b"" if value is None else b"%016x" % int.from_bytes(value, architecture.byteorder)
+
+    def _read(self, thread: ThreadId, number: int) -> bytes | None:
+        try:
+            return self._registers.read_register(thread, number) if self._registers else None
+        except TargetError:
+            return None
+
+    def _general(self, thread: ThreadId) -> list[tuple[int, bytes]]:
+        """The general registers, by number; none if they cannot be read now."""
+        if self._registers is None:
+            return []
+        try:
+            numbers = self._target.architecture(thread.pid).general
+            return list(zip(numbers, self._registers.read_several(thread, numbers), strict=True))
+        except TargetError:
+            return []
+
+    def _stack(self, thread: ThreadId) -> list[tuple[int, bytes]]:
+        """(address, content) of the top of the thread's stack, if it can be read."""
+        architecture = self._target.architecture(thread.pid)
+        pointer = self._read(thread, architecture.sp)
+        if pointer is None or self._memory is None:
+            return []
+        top = max(int.from_bytes(pointer, architecture.byteorder) - _RED_ZONE, 0)
+        try:
+            return [(top, self._memory.read_memory(thread.pid, top, _STACK_SENT))]
+        except TargetError:
+            return []
+
+    def _cause(self, stop: Stop) -> Iterator[tuple[bytes, bytes]]:
+        reason = self._reason(stop)
+        if "reason" in reason:
+            yield b"reason", reason["reason"].encode()
+        if "description" in reason:
+            yield b"description", fields.hex_text(reason["description"])
+        if stop.child is not None and stop.reason in (StopReason.FORK, StopReason.VFORK):
+            yield _REASONS[stop.reason].encode(), self._session.encode_thread(stop.child)
+
+    def _last_stop(self, thread: ThreadId) -> Stop:
+        if self._execution is None or self._execution.running(thread):
+            return Stop(thread, 0, StopReason.HALTED)
+        return self._execution.last_stop(thread)
+
+    def _reason(self, stop: Stop) -> dict[str, Any]:
+        """Why a thread stands still, in the words of LLDB's JSON; empty if there is no reason but a halt."""
+        word = _REASONS.get(stop.reason)
+        if word is None or not stop.signal:
+            return {}
+        reason = {"tid": stop.thread.tid, "reason": word, "signal": self._session.encode_signal(stop.signal)}
+        return {**reason, "description": str(stop.address)} if word == "watchpoint" else reason
+
+    def _details(self, thread: ThreadId) -> dict[str, Any]:
+        name = self._name(thread)
+        return {
+            "tid": thread.tid,
+            **self._reason(self._last_stop(thread)),
+            **({"name": name} if name else {}),
+            "registers": {str(number): value.hex() for number, value in self._general(thread)},
+            "memory": [{"address": address, "bytes": data.hex()} for address, data in self._stack(thread)],
+        }
+
+
+def _json(value: object) -> bytes:
+    import json
+
+    return json.dumps(value, separators=(",", ":")).encode("utf-8", "surrogateescape")
