@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from debugserver.arch import xsave
 from debugserver.arch.architecture import Architecture, Feature, Register, arrange
 from debugserver.arch.banks import NT_PRSTATUS, BankCodec, PlainSection
+from debugserver.arch.x86_instructions import X86Instructions
 from debugserver.arch.x86_registers import (
     AVX512_COMPONENTS,
     BREAKPOINT,
@@ -52,8 +53,11 @@ EFLAGS_OFFSET = OFFSETS["eflags"]
 RSP_OFFSET = OFFSETS["rsp"]
 FS_BASE_OFFSET = OFFSETS["fs_base"]
 
+CODE_SEGMENT = 0x33
 COMPATIBILITY_SEGMENT = 0x23
-"""cs while 32-bit code runs (__USER32_CS in the kernel's asm/segment.h)."""
+DATA_SEGMENT = 0x2B
+"""cs while 64-bit code runs and while 32-bit code does, and the data segments of the latter (the kernel's
+asm/segment.h)."""
 
 USER_DEBUGREG_OFFSET = 848
 """Of u_debugreg[0] in struct user, for PTRACE_PEEKUSER and PTRACE_POKEUSER; the next one is 8 bytes on."""
@@ -97,6 +101,7 @@ _AVX512 = Extension(
         Run(xsave.HI16_ZMM, 32, 64, 32, 16),
     ),
 )
+_INSTRUCTIONS = X86Instructions(64, EFLAGS_OFFSET, {CS_OFFSET: CODE_SEGMENT})
 _EXTENSIONS = (avx(_VECTORS), _AVX512, PKEYS)
 
 
@@ -121,6 +126,7 @@ def architecture(xcr0: int, xsave_size: int) -> Architecture:
         general=_GENERAL + _SYSTEM,
         breakpoint=BREAKPOINT,
         thread_pointer=_thread_pointer,
+        instructions=_INSTRUCTIONS,
         codec=BankCodec(
             [
                 PlainSection(NT_PRSTATUS, general),

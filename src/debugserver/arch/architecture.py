@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    from debugserver.arch.instructions import Instructions
 
 ReadRegister = Callable[[str], int]
 """The value of one of a thread's registers, by name."""
@@ -106,11 +109,13 @@ class Architecture:
         codec: RegisterCodec | None = None,
         assumed: Sequence[Feature] | None = None,
         thread_pointer: Callable[[ReadRegister], int] | None = None,
+        instructions: Instructions | None = None,
     ) -> None:
         """`name` is GDB's architecture ("i386:x86-64"); `general` are the registers that stop replies carry;
         `breakpoint` the software breakpoint instruction; `codec` is for targets with a system's register banks;
         `assumed` are the first features, which a client that reads no descriptions takes for all (None: all);
-        `thread_pointer` finds where the thread's control block is, if the ABI has thread-local storage."""
+        `thread_pointer` finds where the thread's control block is, if the ABI has thread-local storage;
+        `instructions` is what is known of them."""
         self.name = name
         self.osabi = osabi
         self.features = tuple(features)
@@ -119,6 +124,7 @@ class Architecture:
         self.breakpoint = breakpoint
         self.codec = codec
         self.thread_pointer = thread_pointer
+        self.instructions = instructions
         self.registers = tuple(r for feature in features for r in feature.registers)
         self.by_name: dict[str, Register] = {r.name: r for r in self.registers}
         self.pc = self.by_name[pc].number

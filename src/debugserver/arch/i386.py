@@ -11,10 +11,11 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from debugserver.arch import xsave
-from debugserver.arch.amd64 import OFFSETS
+from debugserver.arch.amd64 import COMPATIBILITY_SEGMENT, DATA_SEGMENT, OFFSETS
 from debugserver.arch.architecture import Architecture, Feature, Register, arrange
 from debugserver.arch.banks import NT_PRSTATUS, BankCodec, PlainSection
 from debugserver.arch.description import vector
+from debugserver.arch.x86_instructions import X86Instructions
 from debugserver.arch.x86_registers import (
     AVX512_COMPONENTS,
     BREAKPOINT,
@@ -68,6 +69,11 @@ _AVX512 = Extension(
     ),
     (OPMASK_RUN, Run(xsave.ZMM_HI256, 0, 32, 32, _VECTORS)),
 )
+_INSTRUCTIONS = X86Instructions(
+    32,
+    OFFSETS["eflags"],
+    {OFFSETS["cs"]: COMPATIBILITY_SEGMENT} | {OFFSETS[name]: DATA_SEGMENT for name in ("ss", "ds", "es")},
+)
 _EXTENSIONS = (avx(_VECTORS), _AVX512, PKEYS)
 
 
@@ -110,6 +116,7 @@ def architecture(xcr0: int, xsave_size: int) -> Architecture:
         general=(*_GENERAL, "orig_eax"),
         breakpoint=BREAKPOINT,
         thread_pointer=_thread_pointer,
+        instructions=_INSTRUCTIONS,
         codec=BankCodec(
             [
                 SignedSection(NT_PRSTATUS, general[:1]),
