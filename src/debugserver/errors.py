@@ -57,6 +57,12 @@ class MemoryFault(TargetError):
         self.address = address
 
 
+class ExpressionError(TargetError):
+    """An agent expression has no value: it divides by zero, reads a register that is not there, or never ends."""
+
+    number = errno.EINVAL
+
+
 class NoDebugRegister(TargetError):
     """Every hardware breakpoint or watchpoint slot is taken, or the range cannot be watched."""
 
