@@ -9,11 +9,14 @@ import pytest
 
 from debugserver.errors import MemoryFault, NoSuchProcess, NoSuchThread
 from debugserver.target.capabilities import Detach, Execution, Kill, Memory, Registers, SoftwareBreakpoints
+from debugserver.target.conditions import BreakpointProgram
 from debugserver.target.model import Action, ActionKind, Event, Stop, StopReason, ThreadId
 from tests.contract.subjects import KINDS, Subject
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from debugserver.target.conditions import Command, Condition, ThreadState
 
 Capability = TypeVar("Capability")
 
@@ -202,6 +205,94 @@ def test_all_breakpoints_are_removed_at_once(subject: Subject) -> None:
     breakpoints.insert_breakpoint(subject.thread.pid, subject.place, 1)
     breakpoints.clear_breakpoints()
     assert nothing_but_a_halt_stops_it(subject)
+
+
+def insert(subject: Subject, *conditions: Condition, commands: tuple[Command, ...] = ()) -> None:
+    program = BreakpointProgram(conditions, commands)
+    able(subject, SoftwareBreakpoints).insert_breakpoint(subject.thread.pid, subject.place, 1, program)
+
+
+def test_a_condition_is_asked_at_every_hit(subject: Subject) -> None:
+    architecture = subject.target.architecture(subject.thread.pid)
+    code = able(subject, Memory).read_memory(subject.thread.pid, subject.place, 8)
+    seen: list[tuple[int, int, bytes]] = []
+
+    def condition(state: ThreadState) -> bool:
+        seen.append((state.register(architecture.pc), state.load(subject.place, 4), state.read(subject.place, 8)))
+        return len(seen) == 5
+
+    insert(subject, condition)
+    stop = run(subject)
+    assert (stop.thread, stop.reason) == (subject.thread, StopReason.SOFTWARE_BREAKPOINT)
+    assert pc(subject) == subject.place
+    assert seen == [(subject.place, int.from_bytes(code[:4], architecture.byteorder), code)] * 5
+
+
+def test_one_condition_of_several_is_enough(subject: Subject) -> None:
+    insert(subject, lambda state: 0, lambda state: 2)
+    assert run(subject).reason is StopReason.SOFTWARE_BREAKPOINT
+
+
+def test_a_false_condition_is_no_stop(subject: Subject) -> None:
+    insert(subject, lambda state: False)
+    assert nothing_but_a_halt_stops_it(subject)
+
+
+def test_a_condition_that_cannot_be_evaluated_stops(subject: Subject) -> None:
+    for condition in (
+        lambda state: state.load(subject.nowhere, 4),
+        lambda state: state.string(subject.nowhere),
+        lambda state: state.register(60_000),
+    ):
+        insert(subject, condition)
+        assert run(subject).reason is StopReason.SOFTWARE_BREAKPOINT
+
+
+def test_commands_are_run_instead_of_a_stop(subject: Subject) -> None:
+    done: list[int] = []
+    asked: list[int] = []
+
+    def every_other(state: ThreadState) -> int:
+        asked.append(1)
+        return len(asked) % 2
+
+    insert(subject, every_other, commands=(lambda state: done.append(1), lambda state: done.append(2)))
+    assert nothing_but_a_halt_stops_it(subject)
+    assert len(asked) > 4
+    assert done == [1, 2] * ((len(asked) + 1) // 2)
+
+
+def test_a_command_that_fails_stops(subject: Subject) -> None:
+    insert(subject, commands=(lambda state: state.load(subject.nowhere, 1),))
+    assert run(subject).reason is StopReason.SOFTWARE_BREAKPOINT
+
+
+def test_a_second_insertion_replaces_conditions(subject: Subject) -> None:
+    insert(subject, lambda state: False)
+    insert(subject)
+    assert run(subject).reason is StopReason.SOFTWARE_BREAKPOINT
+    insert(subject, lambda state: False)
+    assert nothing_but_a_halt_stops_it(subject)
+
+
+def test_a_breakpoint_that_was_removed_leaves_no_condition(subject: Subject) -> None:
+    breakpoints = able(subject, SoftwareBreakpoints)
+    insert(subject, lambda state: False)
+    breakpoints.remove_breakpoint(subject.thread.pid, subject.place, 1)
+    breakpoints.insert_breakpoint(subject.thread.pid, subject.place, 1)
+    assert run(subject).reason is StopReason.SOFTWARE_BREAKPOINT
+
+
+def test_a_step_from_a_breakpoint_with_a_false_condition(subject: Subject) -> None:
+    insert(subject)
+    run(subject)
+    stop = run(subject, STEP)
+    if stop.reason is StopReason.STEP:  # an emulator does not stop there twice
+        run(subject)
+    insert(subject, lambda state: False)
+    stop = run(subject, STEP)
+    assert (stop.thread, stop.reason) == (subject.thread, StopReason.STEP)
+    assert pc(subject) != subject.place
 
 
 def nothing_but_a_halt_stops_it(subject: Subject) -> bool:

@@ -241,8 +241,6 @@ def test_libraries(both: Both) -> None:
 
 
 REASONS = {
-    "ConditionalBreakpoints": "conditions are evaluated by the client so far",
-    "BreakpointCommands": "as conditions",
     "ConditionalTracepoints": "no tracepoints",
     "TraceStateVariables": "no tracepoints",
     "TracepointSource": "no tracepoints",

@@ -785,7 +785,7 @@ def test_non_stop_has_one_notification_in_flight() -> None:
 
 def test_breakpoints(target: FakeTarget, stub: Stub) -> None:
     transcript(stub, [(b"Z0,104,1", b"OK"), (b"Z0,104,1", b"OK")])
-    assert target.breakpoints == {(0x10, 0x104)}
+    assert list(target.breakpoints) == [(0x10, 0x104)]
     assert stop_reply(ask(stub, b"c")) == stopped(5, "p10.10", pc="04010000", swbreak="")
     transcript(stub, [(b"z0,104,1", b"OK"), (b"z0,104,1", b"OK")])
     assert not target.breakpoints
@@ -794,7 +794,7 @@ def test_breakpoints(target: FakeTarget, stub: Stub) -> None:
 @pytest.mark.parametrize(("kind", "watch"), [(1, WatchKind.EXECUTE), (2, WatchKind.WRITE), (4, WatchKind.ACCESS)])
 def test_hardware_points(target: FakeTarget, stub: Stub, kind: int, watch: WatchKind) -> None:
     transcript(stub, [(b"Z%d,104,4" % kind, b"OK")])
-    assert target.watchpoints == {(0x10, watch, 0x104, 4)}
+    assert list(target.watchpoints) == [(0x10, watch, 0x104, 4)]
     transcript(stub, [(b"z%d,104,4" % kind, b"OK"), (b"z%d,104,4" % kind, b"OK")])
     assert not target.watchpoints
 

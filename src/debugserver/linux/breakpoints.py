@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 
 from debugserver.errors import MemoryFault
 from debugserver.target.capabilities import SoftwareBreakpoints
+from debugserver.target.conditions import UNCONDITIONAL
 
 if TYPE_CHECKING:
     from debugserver.linux.memory import MemoryFile
     from debugserver.linux.table import ProcessTable
+    from debugserver.target.conditions import BreakpointProgram
 
 
 class BreakpointTable:
@@ -20,6 +22,8 @@ class BreakpointTable:
 
     def __init__(self, instruction: bytes) -> None:
         self.instruction = instruction
+        self.programs: dict[int, BreakpointProgram] = {}
+        """Of those that have conditions or commands."""
         self._covered: dict[int, bytes] = {}
         self._removed: dict[int, bytes] = {}
         """What lay under those that are gone: a child may have been forked while they were in."""
@@ -39,6 +43,7 @@ class BreakpointTable:
 
     def remove(self, address: int, memory: MemoryFile) -> None:
         """Take it out; none there changes nothing. Memory that was unmapped meanwhile has no breakpoint any more."""
+        self.programs.pop(address, None)
         covered = self._covered.pop(address, None)
         if covered is not None:
             self._removed[address] = covered
@@ -49,11 +54,13 @@ class BreakpointTable:
         for address, covered in self._covered.items():
             self._restore(address, covered, memory)
         self._covered.clear()
+        self.programs.clear()
 
     def copy(self, memory: MemoryFile) -> BreakpointTable:
         """The same breakpoints for `memory`, a copy of ours that may have been made while others were in."""
         other = BreakpointTable(self.instruction)
         other._covered = dict(self._covered)
+        other.programs = dict(self.programs)
         for address in self._removed.keys() - self._covered.keys():
             self._restore(address, self._removed[address], memory)
         return other
@@ -111,9 +118,10 @@ class LinuxBreakpoints(SoftwareBreakpoints):
     def __init__(self, table: ProcessTable) -> None:
         self._table = table
 
-    def insert_breakpoint(self, pid: int, address: int, kind: int) -> None:
+    def insert_breakpoint(self, pid: int, address: int, kind: int, program: BreakpointProgram = UNCONDITIONAL) -> None:
         process = self._table.process(pid)
         process.breakpoints.insert(address, process.memory)
+        process.breakpoints.programs[address] = program
 
     def remove_breakpoint(self, pid: int, address: int, kind: int) -> None:
         process = self._table.process(pid)

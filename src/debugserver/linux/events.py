@@ -7,7 +7,7 @@ import signal
 from typing import TYPE_CHECKING
 
 from debugserver.errors import MemoryFault, NoSuchProcess, NoSuchThread
-from debugserver.linux import family, ptrace, registers, stepping, watchpoints
+from debugserver.linux import conditions, family, ptrace, registers, stepping, watchpoints
 from debugserver.linux.release import release_stopped
 from debugserver.linux.waits import Exited, Stopped
 from debugserver.target.model import ActionKind, ProcessExit, Stop, StopReason
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 _SI_KERNEL = 128
 """si_code of a breakpoint instruction on x86."""
-_TRAP_CODES = frozenset({1, 2, 4, 5})
+_TRAP_HWBKPT = 4
+_TRAP_CODES = frozenset({1, 2, _TRAP_HWBKPT, 5})
 """TRAP_BRKPT (a stepped system call), TRAP_TRACE, TRAP_HWBKPT, and SIGTRAP (a step that ended at a signal handler)."""
 
 
@@ -63,8 +64,12 @@ def handle_stop(tracer: Tracer, thread: LinuxThread, status: Stopped) -> None:
     except (NoSuchThread, NoSuchProcess):
         thread.stopped = False
         return
-    if not finished:
-        return
+    if finished:
+        _settle(tracer, thread, halting)
+
+
+def _settle(tracer: Tracer, thread: LinuxThread, halting: bool) -> None:
+    """Report what stopped a thread, or that it was to be stopped, or let it go on."""
     if thread.event is not None:
         tracer.report(thread)
     elif halting and thread.halt_reported and thread.resumed:
@@ -79,7 +84,7 @@ def _classify(tracer: Tracer, thread: LinuxThread, status: Stopped, halting: boo
     if status.is_system_call:
         return _classify_system_call(thread)
     if status.is_signal:
-        return _classify_signal(tracer, thread, status.signal)
+        return _classify_signal(tracer, thread, status.signal, halting)
     if status.event == ptrace.EVENT_STOP:
         return _classify_event_stop(tracer, thread, status, halting)
     return family.handle_event(tracer, thread, status.event)
@@ -100,9 +105,9 @@ def _classify_event_stop(tracer: Tracer, thread: LinuxThread, status: Stopped, h
     return True
 
 
-def _classify_signal(tracer: Tracer, thread: LinuxThread, number: int) -> bool:
+def _classify_signal(tracer: Tracer, thread: LinuxThread, number: int, halting: bool) -> bool:
     if number == signal.SIGTRAP and not _sent_by_somebody(thread):
-        return _classify_trap(tracer, thread)
+        return _classify_trap(tracer, thread, halting)
     thread.stop_signal = number
     if number in thread.passing:
         thread.passing.remove(number)
@@ -136,18 +141,27 @@ def _sent_by_somebody(thread: LinuxThread) -> bool:
     return thread.trap_code != _SI_KERNEL and thread.trap_code not in _TRAP_CODES
 
 
-def _classify_trap(tracer: Tracer, thread: LinuxThread) -> bool:
+def _classify_trap(tracer: Tracer, thread: LinuxThread, halting: bool) -> bool:
     if thread.trap_code == _SI_KERNEL:
-        return _classify_breakpoint(tracer, thread)
+        return _classify_breakpoint(tracer, thread, halting)
     if thread.process.is_guest:
         return True
-    stop = watchpoints.find_stop(thread, signal.SIGTRAP)
-    if stop is None and thread.stepping:
-        stop = None if _within_range(thread) else Stop(thread.id, signal.SIGTRAP, StopReason.STEP)
-    elif stop is None:
-        stop = Stop(thread.id, signal.SIGTRAP, StopReason.SIGNAL)
-    thread.event = stop
+    point = watchpoints.find_stop(thread, signal.SIGTRAP)
+    if point is None and not thread.stepping:
+        thread.event = Stop(thread.id, signal.SIGTRAP, StopReason.SIGNAL)
+    else:
+        thread.event = _judge(thread, point)
     return True
+
+
+def _judge(thread: LinuxThread, point: Stop | None) -> Stop | None:
+    """What a trap of the CPU is to the client: the point that was hit, the end of a step, or nothing."""
+    if point is not None and conditions.is_point_reported(thread, point):
+        return point
+    # A thread that stands at a hardware breakpoint has not made its step yet; the CPU lets it pass now.
+    if not thread.stepping or thread.trap_code == _TRAP_HWBKPT or _within_range(thread):
+        return None
+    return Stop(thread.id, signal.SIGTRAP, StopReason.STEP)
 
 
 def _within_range(thread: LinuxThread) -> bool:
@@ -157,7 +171,7 @@ def _within_range(thread: LinuxThread) -> bool:
     return action.start <= registers.read_pc(thread) < action.end
 
 
-def _classify_breakpoint(tracer: Tracer, thread: LinuxThread) -> bool:
+def _classify_breakpoint(tracer: Tracer, thread: LinuxThread, halting: bool) -> bool:
     process = thread.process
     address = registers.read_pc(thread) - len(process.breakpoints.instruction)
     if address in process.breakpoints:
@@ -165,13 +179,35 @@ def _classify_breakpoint(tracer: Tracer, thread: LinuxThread) -> bool:
         if process.is_guest:
             stepping.step_over(tracer, thread, address)
             return False
-        thread.event = Stop(thread.id, signal.SIGTRAP, StopReason.SOFTWARE_BREAKPOINT, address)
+        program = process.breakpoints.programs.get(address)
+        if tracer.holding and program is not None and program.commands:
+            return True  # They are run when the thread runs on, and hits the breakpoint once more.
+        if conditions.is_reported(thread, program):
+            thread.event = Stop(thread.id, signal.SIGTRAP, StopReason.SOFTWARE_BREAKPOINT, address)
+        elif not tracer.holding:
+            _pass(tracer, thread, address, halting)
+            return False
     elif _is_own_breakpoint(thread, address):
         thread.event = Stop(thread.id, signal.SIGTRAP, StopReason.SIGNAL)
     else:
         # It was removed while the thread was in it: the instruction under it is still to be run.
         registers.write_pc(thread, address)
     return True
+
+
+def _pass(tracer: Tracer, thread: LinuxThread, address: int, halting: bool) -> None:
+    """Step over a breakpoint that is not reported, and go on with what the thread was resumed for."""
+    tracer.hold(())
+    try:
+        stepping.step_over(tracer, thread, address)
+        if thread.stopped and thread.event is None:
+            if registers.read_pc(thread) != address:
+                thread.event = _judge(thread, watchpoints.find_stop(thread, signal.SIGTRAP))
+            _settle(tracer, thread, halting)
+        elif halting and thread.halt_reported:
+            tracer.interrupt(thread)
+    finally:
+        tracer.let_go()
 
 
 def _is_own_breakpoint(thread: LinuxThread, address: int) -> bool:

@@ -10,11 +10,13 @@ from debugserver.arch.x86_debug import Access, Slot
 from debugserver.errors import NoDebugRegister, NoSuchThread, TargetError
 from debugserver.linux import ptrace
 from debugserver.target.capabilities import Watchpoints
+from debugserver.target.conditions import UNCONDITIONAL
 from debugserver.target.model import Stop, StopReason, WatchKind
 
 if TYPE_CHECKING:
     from debugserver.linux.threads import LinuxProcess, LinuxThread
     from debugserver.linux.tracer import Tracer
+    from debugserver.target.conditions import BreakpointProgram
 
 _ACCESS = {
     WatchKind.EXECUTE: Access.EXECUTE,
@@ -33,6 +35,8 @@ class WatchpointTable:
     """The points of one process and the slots that serve them; equal slots are shared and counted."""
 
     def __init__(self) -> None:
+        self.programs: dict[int, BreakpointProgram] = {}
+        """Of breakpoints, by their addresses."""
         self._points: dict[_Point, list[Slot]] = {}
         self._slots: list[Slot | None] = [None] * x86_debug.SLOTS
         self._users = [0] * x86_debug.SLOTS
@@ -65,6 +69,8 @@ class WatchpointTable:
             return False
         for slot in taken:
             self._release(slot)
+        if kind is WatchKind.EXECUTE:
+            self.programs.pop(address, None)
         self._update()
         return True
 
@@ -172,9 +178,14 @@ class LinuxWatchpoints(Watchpoints):
     def watch_slots(self) -> int:
         return x86_debug.SLOTS
 
-    def insert_watchpoint(self, pid: int, kind: WatchKind, address: int, length: int) -> None:
+    def insert_watchpoint(
+        self, pid: int, kind: WatchKind, address: int, length: int, program: BreakpointProgram = UNCONDITIONAL
+    ) -> None:
         process = self._tracer.table.process(pid)
-        if not process.watchpoints.insert(kind, address, length):
+        is_new = process.watchpoints.insert(kind, address, length)
+        if kind is WatchKind.EXECUTE:
+            process.watchpoints.programs[address] = program
+        if not is_new:
             return
         self._tracer.hold([process])
         try:

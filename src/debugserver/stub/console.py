@@ -1,4 +1,5 @@
-"""What programs print, on its way to the client: `O` packets, which are legal only while it waits for a stop reply.
+"""What programs and breakpoints' commands print, on its way to the client: `O` packets, which are legal only while it
+waits for a stop reply.
 
 Does not know where the text comes from.
 """
@@ -48,6 +49,14 @@ class Console:
         if text:
             self._session.console(text)
         return bool(text)
+
+    def print(self, text: bytes) -> None:
+        """Print for a breakpoint's command: where programs print, or on our standard output, as GNU gdbserver does."""
+        if self._output is not None and self.route is Route.CLIENT:
+            self.flush()
+            self._session.console(text)
+        else:
+            self._session.settings.print(text)
 
     def flush(self) -> None:
         """Send all that there is."""

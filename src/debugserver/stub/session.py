@@ -59,6 +59,8 @@ class Session:
         """The client asked for the end of the connection, or of the server."""
         self.console: Callable[[bytes], None] = lambda text: None
         """Sends text to the client's console, as an `O` packet."""
+        self.print: Callable[[bytes], None] = settings.print
+        """Prints what breakpoints' commands have to say."""
         self.flush_output: Callable[[], None] = lambda: None
         """Sends all that programs have printed; for a client that waits for a stop reply, which comes next."""
         self.answer: Callable[[bytes], Reply]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from enum import Enum
 
@@ -33,6 +34,8 @@ class Settings:
         """Where the log goes; empty: standard error."""
         self.announce: Callable[[str], None] = lambda line: None
         """Tells the person at the server's terminal; one line, without its end."""
+        self.print: Callable[[bytes], None] = _print
+        """Prints on our standard output."""
         self.announces_exits = True
         """Whether the person at the terminal is told how processes end; a client there says it itself."""
         self.report_bug: Callable[[bytes, Exception], None] = self._announce_bug
@@ -44,3 +47,12 @@ class Settings:
 
         text = "".join(traceback.format_exception(error))
         self.announce(f"debugserver: internal error while handling {payload[:80]!r}:\n{text}")
+
+
+def _print(text: bytes) -> None:
+    """Straight to the descriptor, as programs print there; whoever would have read it may be gone."""
+    try:
+        while text:
+            text = text[os.write(1, text) :]
+    except OSError:
+        return

@@ -63,6 +63,7 @@ class Stub:
         self.session.answer = self._answer
         self._console = Console(self.session, target.capability(ProgramOutput))
         self.session.flush_output = self._console.flush
+        self.session.print = self._console.print
         self.session.stops = self._stops = Stops(self.session, target.capability(Execution), self._reply, self._notify)
         self._reader = FrameReader(PACKET_SIZE)
         self._output: list[bytes] = []

@@ -11,7 +11,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from debugserver.target.conditions import UNCONDITIONAL
+
 if TYPE_CHECKING:
+    from debugserver.target.conditions import BreakpointProgram
     from debugserver.target.model import (
         Action,
         Event,
@@ -189,8 +192,9 @@ class SoftwareBreakpoints(ABC):
     """Breakpoint instructions in memory."""
 
     @abstractmethod
-    def insert_breakpoint(self, pid: int, address: int, kind: int) -> None:
-        """Insert one; a second one at the same address changes nothing."""
+    def insert_breakpoint(self, pid: int, address: int, kind: int, program: BreakpointProgram = UNCONDITIONAL) -> None:
+        """Insert one; of a second one at the same address nothing counts but its program. A hit that the program does
+        not report is none to anybody: the thread goes on with what it was resumed for."""
 
     @abstractmethod
     def remove_breakpoint(self, pid: int, address: int, kind: int) -> None:
@@ -209,8 +213,11 @@ class Watchpoints(ABC):
         """What the hardware can do."""
 
     @abstractmethod
-    def insert_watchpoint(self, pid: int, kind: WatchKind, address: int, length: int) -> None:
-        """Insert one; NoDebugRegister says how many there are and who has them. A second, equal one changes nothing."""
+    def insert_watchpoint(
+        self, pid: int, kind: WatchKind, address: int, length: int, program: BreakpointProgram = UNCONDITIONAL
+    ) -> None:
+        """Insert one; NoDebugRegister says how many there are and who has them. Of a second, equal one nothing counts
+        but its program, which only a breakpoint (EXECUTE) may have."""
 
     @abstractmethod
     def remove_watchpoint(self, pid: int, kind: WatchKind, address: int, length: int) -> None:

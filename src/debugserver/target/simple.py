@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from debugserver.errors import MemoryFault, NoSuchProcess, NoSuchThread
 from debugserver.target.capabilities import Detach, Execution, Kill, Memory, Registers, SoftwareBreakpoints
+from debugserver.target.conditions import UNCONDITIONAL, BreakpointProgram, TargetState
 from debugserver.target.model import Action, ActionKind, Event, Stop, StopReason, ThreadId
 from debugserver.target.target import Target
 
@@ -30,7 +31,7 @@ class SingleThreadTarget(Target, Registers, Memory, Execution, SoftwareBreakpoin
 
     def __init__(self, architecture: Architecture) -> None:
         self._architecture = architecture
-        self._breakpoints: set[int] = set()
+        self._breakpoints: dict[int, BreakpointProgram] = {}
         self._alive = True
         self._action: Action | None = None
         self._halt_requested = False
@@ -131,13 +132,13 @@ class SingleThreadTarget(Target, Registers, Memory, Execution, SoftwareBreakpoin
 
     # SoftwareBreakpoints: the machine is asked before each instruction, so nothing is put into its memory
 
-    def insert_breakpoint(self, pid: int, address: int, kind: int) -> None:
+    def insert_breakpoint(self, pid: int, address: int, kind: int, program: BreakpointProgram = UNCONDITIONAL) -> None:
         self.read_memory(pid, address, 1)
-        self._breakpoints.add(address)
+        self._breakpoints[address] = program
 
     def remove_breakpoint(self, pid: int, address: int, kind: int) -> None:
         self._check_process(pid)
-        self._breakpoints.discard(address)
+        self._breakpoints.pop(address, None)
 
     def clear_breakpoints(self) -> None:
         self._breakpoints.clear()
@@ -200,10 +201,13 @@ class SingleThreadTarget(Target, Registers, Memory, Execution, SoftwareBreakpoin
         return event
 
     def _run_instruction(self, action: Action) -> Event | None:
-        if not self._leaving and self.pc in self._breakpoints:
+        if not self._leaving and self._is_reported(self._breakpoints.get(self.pc)):
             return self.stop(signal.SIGTRAP, StopReason.SOFTWARE_BREAKPOINT)
         self._leaving = False
         return self.step() or self._step_ended(action)
+
+    def _is_reported(self, program: BreakpointProgram | None) -> bool:
+        return program is not None and program.reports(TargetState(self, self, self._architecture, THREAD))
 
     def _step_ended(self, action: Action) -> Event | None:
         if action.kind is ActionKind.CONTINUE:

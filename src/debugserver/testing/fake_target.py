@@ -42,6 +42,7 @@ from debugserver.target.capabilities import (
     ThreadNames,
     Watchpoints,
 )
+from debugserver.target.conditions import UNCONDITIONAL, BreakpointProgram, TargetState
 from debugserver.target.model import (
     Action,
     ActionKind,
@@ -83,24 +84,27 @@ FAKE_ARCHITECTURE = Architecture(
 )
 """Four little-endian 32-bit registers, so that expected values are short; every instruction is one byte long."""
 
+_ROUNDS = 10
+"""How often a thread comes by breakpoints that are not reported, until it is said to run for ever."""
+
 Script = Callable[["FakeTarget", Mapping[ThreadId, Action]], Iterable[Event]]
 """Called at each resume with what was resumed; the events that then happen, in order."""
 
 
 def run_to_breakpoint(target: FakeTarget, actions: Mapping[ThreadId, Action]) -> Iterable[Event]:
     """The script by default: a step moves one byte on, a range step to the range's end, and a thread that continues
-    comes to the next breakpoint, at the end of memory from its start again, or runs for ever."""
+    comes to the next breakpoint that is reported, at the end of memory from its start again, or runs for ever."""
     for thread, action in actions.items():
         pc = target.pc(thread)
-        ahead = sorted((address <= pc, address) for pid, address in target.breakpoints if pid == thread.pid)
+        breakpoints = [address for pid, address in target.breakpoints if pid == thread.pid]
+        ahead = sorted(breakpoints, key=lambda address: (address <= pc, address))
         if action.kind is ActionKind.STEP:
             target.set_pc(thread, pc + 1)
             yield Stop(thread, signal.SIGTRAP, StopReason.STEP)
         elif action.kind is ActionKind.RANGE_STEP:
             target.set_pc(thread, action.end)
             yield Stop(thread, signal.SIGTRAP, StopReason.STEP)
-        elif ahead:
-            target.set_pc(thread, ahead[0][1])
+        elif any(target.hits(thread, address) for _ in range(_ROUNDS) for address in ahead):
             yield Stop(thread, signal.SIGTRAP, StopReason.SOFTWARE_BREAKPOINT)
 
 
@@ -133,10 +137,10 @@ class FakeTarget(
         self.host = FakeHost()
         self.memory: dict[int, bytearray] = {}
         """Address -> contents from there on. All processes share it, as threads do."""
-        self.breakpoints: set[tuple[int, int]] = set()
-        """(pid, address)"""
-        self.watchpoints: set[tuple[int, WatchKind, int, int]] = set()
-        """(pid, kind, address, length); there are four slots."""
+        self.breakpoints: dict[tuple[int, int], BreakpointProgram] = {}
+        """By (pid, address)."""
+        self.watchpoints: dict[tuple[int, WatchKind, int, int], BreakpointProgram] = {}
+        """By (pid, kind, address, length); there are four slots."""
         self.attachable: dict[int, tuple[int, ...]] = {}
         """Processes that `attach` finds: pid -> tids."""
         self.programs: dict[str, tuple[int, ...]] = {}
@@ -197,6 +201,11 @@ class FakeTarget(
         """Put the thread elsewhere."""
         self._register_files[thread][_place(FAKE_ARCHITECTURE.pc)] = address.to_bytes(4, "little")
 
+    def hits(self, thread: ThreadId, address: int) -> bool:
+        """Put the thread to a breakpoint; whether that is reported."""
+        self.set_pc(thread, address)
+        return self.breakpoints[thread.pid, address].reports(TargetState(self, self, FAKE_ARCHITECTURE, thread))
+
     def remove_thread(self, thread: ThreadId) -> None:
         """The thread ends and nobody is told."""
         self._threads[thread.pid].remove(thread)
@@ -211,8 +220,8 @@ class FakeTarget(
             self.remove_thread(thread)
         del self._threads[pid]
         self._attached.discard(pid)
-        self.breakpoints = {b for b in self.breakpoints if b[0] != pid}
-        self.watchpoints = {w for w in self.watchpoints if w[0] != pid}
+        self.breakpoints = {b: program for b, program in self.breakpoints.items() if b[0] != pid}
+        self.watchpoints = {w: program for w, program in self.watchpoints.items() if w[0] != pid}
         self._events = deque(event for event in self._events if _process_of(event) != pid)
 
     # Target
@@ -294,9 +303,9 @@ class FakeTarget(
 
     def resume(self, actions: Mapping[ThreadId, Action]) -> None:
         resumed = {t: a for t, a in actions.items() if t in self._register_files and t not in self._running}
-        self._running.update(resumed)
         self.resumed.append(resumed)
         self._events.extend(self.script(self, resumed))
+        self._running.update(resumed)
 
     def next_event(self) -> Event | None:
         for event in self._events:
@@ -349,13 +358,13 @@ class FakeTarget(
 
     # SoftwareBreakpoints, Watchpoints
 
-    def insert_breakpoint(self, pid: int, address: int, kind: int) -> None:
+    def insert_breakpoint(self, pid: int, address: int, kind: int, program: BreakpointProgram = UNCONDITIONAL) -> None:
         self.read_memory(pid, address, 1)
-        self.breakpoints.add((pid, address))
+        self.breakpoints[pid, address] = program
 
     def remove_breakpoint(self, pid: int, address: int, kind: int) -> None:
         self._check_process(pid)
-        self.breakpoints.discard((pid, address))
+        self.breakpoints.pop((pid, address), None)
 
     def clear_breakpoints(self) -> None:
         self.breakpoints.clear()
@@ -366,16 +375,18 @@ class FakeTarget(
     def watch_slots(self) -> int:
         return 4
 
-    def insert_watchpoint(self, pid: int, kind: WatchKind, address: int, length: int) -> None:
+    def insert_watchpoint(
+        self, pid: int, kind: WatchKind, address: int, length: int, program: BreakpointProgram = UNCONDITIONAL
+    ) -> None:
         self._check_process(pid)
         watchpoint = (pid, kind, address, length)
         if len(self.watchpoints) == self.watch_slots() and watchpoint not in self.watchpoints:
             raise NoDebugRegister("all four debug registers are taken")
-        self.watchpoints.add(watchpoint)
+        self.watchpoints[watchpoint] = program
 
     def remove_watchpoint(self, pid: int, kind: WatchKind, address: int, length: int) -> None:
         self._check_process(pid)
-        self.watchpoints.discard((pid, kind, address, length))
+        self.watchpoints.pop((pid, kind, address, length), None)
 
     def clear_watchpoints(self) -> None:
         self.watchpoints.clear()

@@ -9,6 +9,7 @@ from debugserver.errors import MalformedPacket
 from debugserver.rsp import fields, framing
 from debugserver.stub.registry import LLDB_ONLY, Dialect, packet
 from debugserver.target.capabilities import SoftwareBreakpoints, Watchpoints
+from debugserver.target.conditions import UNCONDITIONAL, BreakpointProgram
 from debugserver.target.model import WatchKind
 
 if TYPE_CHECKING:
@@ -19,14 +20,15 @@ if TYPE_CHECKING:
 
 _NO_PROCESS = errno.EPERM
 _POINTS = {b"1": WatchKind.EXECUTE, b"2": WatchKind.WRITE, b"3": WatchKind.READ, b"4": WatchKind.ACCESS}
-_POINT_FEATURES = {b"1": "hwbreak+"}
 _POINT_DIFFERENCES = {b"3": "Where reads cannot be watched alone, accesses are watched; GDB gets the empty reply."}
+_BREAKPOINT_FEATURES = "swbreak+;ConditionalBreakpoints+;BreakpointCommands+"
 
 
-@packet("Z0", needs=SoftwareBreakpoints, no_process=_NO_PROCESS, explains=True, feature="swbreak+")
+@packet("Z0", needs=SoftwareBreakpoints, no_process=_NO_PROCESS, explains=True, feature=_BREAKPOINT_FEATURES)
 def insert_breakpoint(session: Session, breakpoints: SoftwareBreakpoints, args: bytes) -> Reply:
-    """Insert a software breakpoint."""
-    breakpoints.insert_breakpoint(session.process(), *_place(args))
+    """Insert a software breakpoint, with conditions and commands."""
+    address, kind, program = _breakpoint(session, args)
+    breakpoints.insert_breakpoint(session.process(), address, kind, program)
     return b"OK"
 
 
@@ -37,8 +39,18 @@ def remove_breakpoint(session: Session, breakpoints: SoftwareBreakpoints, args: 
     return b"OK"
 
 
+@packet("Z1", needs=Watchpoints, no_process=_NO_PROCESS, explains=True, feature="hwbreak+")
+def insert_hardware_breakpoint(session: Session, watchpoints: Watchpoints, args: bytes) -> Reply:
+    """Insert a hardware breakpoint, with conditions and commands."""
+    address, kind, program = _breakpoint(session, args)
+    if WatchKind.EXECUTE not in watchpoints.watch_kinds():
+        return b""
+    watchpoints.insert_watchpoint(session.process(), WatchKind.EXECUTE, address, kind, program)
+    return b"OK"
+
+
 def _enter(digit: bytes, kind: WatchKind) -> None:
-    """Enter Z and z of one kind of hardware point."""
+    """Enter Z and z of one kind of hardware point; a breakpoint's Z takes more, and has a handler of its own."""
     what = "a hardware breakpoint" if kind is WatchKind.EXECUTE else f"a watchpoint ({kind.value})"
 
     def handler(change: str) -> Callable[[Session, Watchpoints, bytes], Reply]:
@@ -54,13 +66,13 @@ def _enter(digit: bytes, kind: WatchKind) -> None:
         return point
 
     for letter, change in (("Z", "insert_watchpoint"), ("z", "remove_watchpoint")):
-        feature = _POINT_FEATURES.get(digit, "") if letter == "Z" else ""
+        if letter == "Z" and kind is WatchKind.EXECUTE:
+            continue
         packet(
             letter + digit.decode(),
             needs=Watchpoints,
             no_process=_NO_PROCESS,
             explains=True,
-            feature=feature,
             lldb=_POINT_DIFFERENCES.get(digit, ""),
         )(handler(change))
 
@@ -102,8 +114,23 @@ def change_breakpoints(session: Session, args: bytes) -> Reply:
 
 
 def _place(args: bytes) -> tuple[int, int]:
-    """`addr,kind`: options (conditions, commands) are not offered, so there are none."""
-    if b";" in args:
-        raise MalformedPacket("this breakpoint takes no conditions or commands")
+    """`addr,kind`, with nothing after it: only breakpoints have conditions and commands."""
     address, kind = fields.numbers(args, b",", 2)
     return address, kind
+
+
+def _breakpoint(session: Session, args: bytes) -> tuple[int, int, BreakpointProgram]:
+    """`addr,kind`, conditions and commands."""
+    place, separator, options = args.partition(b";")
+    return *_place(place), _program(session, separator + options) if separator else UNCONDITIONAL
+
+
+def _program(session: Session, text: bytes) -> BreakpointProgram:
+    from debugserver.rsp import agent_compiler, agent_expression
+
+    options = agent_expression.parse_options(text)
+    return BreakpointProgram(
+        tuple(agent_compiler.condition(code, session.print) for code in options.conditions),
+        tuple(agent_compiler.command(code, session.print) for code in options.commands),
+        options.persistent,
+    )

@@ -1,0 +1,55 @@
+"""Conditions and commands of breakpoints on live threads: what they see of a thread that stands at one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from debugserver.errors import ExpressionError, MemoryFault
+from debugserver.linux import registers
+from debugserver.target.conditions import ThreadState, check_register
+from debugserver.target.model import StopReason
+
+if TYPE_CHECKING:
+    from debugserver.linux.threads import LinuxThread
+    from debugserver.target.conditions import BreakpointProgram
+    from debugserver.target.model import Stop
+
+
+class LinuxThreadState(ThreadState):
+    """The state of a thread in a ptrace-stop."""
+
+    __slots__ = ("_thread",)
+
+    def __init__(self, thread: LinuxThread) -> None:
+        self._thread = thread
+
+    def register(self, number: int) -> int:
+        architecture = self._thread.process.architecture
+        if architecture is None or architecture.codec is None:
+            raise ExpressionError("the registers of this process are not known yet")
+        check_register(architecture, number)
+        codec = architecture.codec
+        kind = codec.bank(number)
+        return int.from_bytes(codec.read(number, {kind: registers.bank(self._thread, kind)}), "little")
+
+    def load(self, address: int, size: int) -> int:
+        data = self.read(address, size)
+        if len(data) < size:
+            raise MemoryFault(address + len(data))
+        return int.from_bytes(data, "little")
+
+    def read(self, address: int, length: int) -> bytes:
+        process = self._thread.process
+        return process.breakpoints.hide(address, process.memory.read(address, length))
+
+
+def is_reported(thread: LinuxThread, program: BreakpointProgram | None) -> bool:
+    """Whether the client is to hear of a thread at a breakpoint; if not, the commands have been run."""
+    return program is None or program.reports(LinuxThreadState(thread))
+
+
+def is_point_reported(thread: LinuxThread, stop: Stop) -> bool:
+    """The same of a point in the debug registers, of which only breakpoints have conditions."""
+    if stop.reason is not StopReason.HARDWARE_BREAKPOINT:
+        return True
+    return is_reported(thread, thread.process.watchpoints.programs.get(stop.address))

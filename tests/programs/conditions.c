@@ -1,0 +1,68 @@
+/* Calls `visit` a thousand times, with what conditions may ask for; then `finished`. With an argument as many threads as that do so at once. */
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { TURNS = 1000, MOST_THREADS = 16 };
+enum color { RED, GREEN, BLUE };
+
+struct thing {
+    int number;
+    signed char small;
+    unsigned char byte;
+    unsigned short half;
+    long wide;
+    enum color color;
+    char name[16];
+    char *text;
+    unsigned flag : 1, field : 5;
+    int sign : 4;
+    struct thing *next;
+};
+
+volatile int visits;
+int values[4] = {10, 20, 30, 40};
+static struct thing things[MOST_THREADS];
+
+void visit(int number, struct thing *thing, unsigned char *text)
+{
+    int twice = 2 * number;
+    thing->wide += twice; /* visiting */
+    __sync_fetch_and_add(&visits, 1);
+}
+
+static void *turns(void *argument)
+{
+    struct thing *thing = argument;
+    for (int turn = 0; turn < TURNS; turn++) {
+        thing->number = turn;
+        thing->small = -turn;
+        thing->byte = turn;
+        thing->half = -turn;
+        thing->color = turn % 3;
+        thing->field = turn;
+        thing->sign = turn;
+        thing->text = turn % 10 ? 0 : thing->name;
+        sprintf(thing->name, "turn %d", turn);
+        visit(turn, thing, (unsigned char *)thing->name);
+    }
+    return NULL;
+}
+
+void finished(void)
+{
+}
+
+int main(int argc, char **argv)
+{
+    int count = argc > 1 ? atoi(argv[1]) : 0;
+    pthread_t threads[MOST_THREADS];
+    for (int i = 0; i < count; i++)
+        pthread_create(&threads[i], NULL, turns, &things[i]);
+    for (int i = 0; i < count; i++)
+        pthread_join(threads[i], NULL);
+    if (!count)
+        turns(&things[0]);
+    finished();
+    return 0;
+}
