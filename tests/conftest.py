@@ -1,4 +1,4 @@
-"""What tests share: the server under test, and both versions of GDB."""
+"""What tests share: the server under test, and both versions of GDB and of LLDB."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import pytest
 
 from tests.support.containers import Container, Image, make_image
 from tests.support.gdb import INSTALLATIONS, Gdb
+from tests.support.lldb import INSTALLATIONS as LLDB_INSTALLATIONS
+from tests.support.lldb import Lldb, ServerScript
 from tests.support.programs import compile_program
 from tests.support.server import SOURCE, Server, server_command
 
@@ -22,7 +24,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--server",
         default="debugserver",
-        help="the server that tests/clients run: debugserver (default), gnu for GNU gdbserver, or a command line",
+        help="the server that tests/clients run: debugserver (default), gnu for GNU gdbserver, lldb for lldb-server "
+        "(test_lldb_*), or a command line",
     )
 
 
@@ -56,6 +59,17 @@ def serve(request: pytest.FixtureRequest) -> Iterator[Callable[..., Server]]:
             return servers.enter_context(Server(command, *options, "localhost:0", *program))
 
         yield start
+
+
+@pytest.fixture(params=list(LLDB_INSTALLATIONS))
+def lldb(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Lldb]:
+    """Starts the server under test by itself where it debugs locally."""
+    installation = LLDB_INSTALLATIONS[request.param]()
+    if installation is None:
+        pytest.skip(f"{request.param} is not installed")
+    server = ServerScript(tmp_path, server_command(request.config.getoption("--server")))
+    yield Lldb(installation, server.path)
+    assert "Traceback" not in server.log, server.log
 
 
 @pytest.fixture(scope="session")

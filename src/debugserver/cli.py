@@ -31,8 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
     if words[:1] == ["demo"]:
         return _demonstrate(words[1:])
     try:
-        line = options.parse(words)
-        _check_packets(line.settings.disabled_packets)
+        line = _parse(words)
     except UsageError as error:
         _say(str(error))
         return _WRONG_USAGE
@@ -40,6 +39,16 @@ def main(arguments: list[str] | None = None) -> int:
         print(line.information)
         return 0
     return _run(line)
+
+
+def _parse(words: list[str]) -> CommandLine:
+    if words[:1] in (["gdbserver"], ["g"]):
+        from debugserver import lldb_options
+
+        return lldb_options.parse_gdbserver(words[1:])
+    line = options.parse(words)
+    _check_packets(line.settings.disabled_packets)
+    return line
 
 
 def _demonstrate(words: list[str]) -> int:
@@ -79,9 +88,13 @@ def _serve(line: CommandLine) -> None:
     settings.announce = lambda text: say(text) if settings.verbosity <= 0 else None
     if line.has_program and not line.launch.program:
         raise ConfigurationError("No program to debug")
+    if line.new_session:
+        _lead_session()
     endpoint = transport.parse(line.comm)
     source = endpoint.open()
     try:
+        if isinstance(source, transport.Listener):
+            _tell_port(line, source.port)
         if endpoint.notice:
             settings.announce(endpoint.notice)
         settings.announces_exits = not endpoint.shares_terminal
@@ -109,8 +122,27 @@ def _serve(line: CommandLine) -> None:
         source.close()
 
 
+def _lead_session() -> None:
+    """Of our own, which ^C at the client's terminal does not reach. Nor does it reach a process group of our own, whose
+    leader cannot leave it."""
+    try:
+        os.setsid()
+    except PermissionError:
+        return
+
+
+def _tell_port(line: CommandLine, port: str) -> None:
+    """As lldb-server tells whoever has started it: with a NUL at the end."""
+    for sink in line.tell_port:
+        try:
+            with open(sink, "wb") as file:
+                file.write(os.fsencode(port) + b"\0")
+        except OSError as error:
+            raise ConfigurationError(f"cannot write the port to {sink}: {error.strerror}") from error
+
+
 def _make_terminal(line: CommandLine) -> PseudoTerminal | None:
-    if line.stdio not in ("pty", "client"):
+    if line.stdio not in ("pty", "client", "client-pty"):
         return None
     from debugserver.linux.terminal import PseudoTerminal
 
@@ -123,9 +155,11 @@ def _make_target(line: CommandLine, terminal: PseudoTerminal | None, log: Log) -
 
     if terminal is None:
         return LinuxTarget(line.launch, INHERITED if line.stdio == "inherit" else NOWHERE, log=log.text)
-    if line.stdio == "pty":
-        return LinuxTarget(line.launch, terminal.streams(), log=log.text)
-    return LinuxTarget(line.launch, terminal.output_streams(), terminal, log.text)
+    if line.stdio == "client":
+        return LinuxTarget(line.launch, terminal.output_streams(), terminal, log=log.text)
+    if line.stdio == "client-pty":
+        return LinuxTarget(line.launch, terminal.streams(), terminal, terminal, log.text)
+    return LinuxTarget(line.launch, terminal.streams(), log=log.text)
 
 
 def _take_hold(line: CommandLine, target: Target) -> None:
@@ -137,8 +171,16 @@ def _take_hold(line: CommandLine, target: Target) -> None:
         thread = launcher.launch(line.launch)
         line.settings.announce(f"Process {line.launch.program} created; pid = {thread.pid}")
     elif line.attach and (attacher := target.capability(Attach)):
-        attacher.attach(line.pid)
-        line.settings.announce(f"Attached; pid = {line.pid}")
+        pid = line.pid or _find_process(target, line.process_name)
+        attacher.attach(pid)
+        line.settings.announce(f"Attached; pid = {pid}")
+
+
+def _find_process(target: Target, name: str) -> int:
+    from debugserver.target.capabilities import HostSystem
+
+    system = target.capability(HostSystem)
+    return system.the_one_named(name) if system else 0
 
 
 def _foretell_failure(line: CommandLine) -> None:

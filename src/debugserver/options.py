@@ -15,16 +15,19 @@ SYNOPSIS = """\
 Usage:	debugserver [OPTIONS] COMM PROG [ARGS ...]
 	debugserver [OPTIONS] --attach COMM PID
 	debugserver [OPTIONS] --multi COMM
+	debugserver gdbserver [OPTIONS] HOST:PORT, as lldb-server (--help says more)
 	debugserver demo
 
 COMM is where the client connects: [HOST]:PORT or PORT (TCP; without HOST, from this machine only), unix:PATH,
-a terminal device, fd:N (an inherited descriptor), or '-' or 'stdio' for standard input and output.
+a terminal device, fd:N (an inherited descriptor), connect:HOST:PORT (a client that listens), or '-' or 'stdio' for
+standard input and output.
 PROG is the program to debug; what follows it are its arguments. PID is the process to attach to.
 """
 
 STDIO = {
     "inherit": "the server's own (default)",
     "client": "output goes to the client, input is empty",
+    "client-pty": "a terminal of its own, which leads to the client (LLDB)",
     "pty": "a terminal of its own, which the server's standard streams lead to",
     "null": "nowhere",
     "files": "the files of --stdin, --stdout and --stderr, otherwise nowhere",
@@ -63,10 +66,17 @@ class CommandLine:
         self.comm = ""
         self.has_program = False
         self.pid = 0
+        self.process_name = ""
+        """In place of the pid."""
         self.attach = False
         self.once = False
         self.stdio = "inherit"
         """One of STDIO."""
+        self.connects = False
+        """The client listens, and we come to it."""
+        self.tell_port: tuple[int | str, ...] = ()
+        """Descriptors and files that are told where we listen."""
+        self.new_session = False
         self.information = ""
         """Print this instead of serving."""
 

@@ -29,12 +29,22 @@ def gnu_gdbserver() -> Path | None:
     return Path(package.origin).parent / "_vendor" / "bin" / "gdbserver"
 
 
+def lldb_server() -> Path | None:
+    """lldb-server 23.1 from the package lldb-for-pwndbg, if it is installed."""
+    package = importlib.util.find_spec("lldb_for_pwndbg")
+    if package is None or package.origin is None:
+        return None
+    return Path(package.origin).parent / "_vendor" / "bin" / "lldb-server"
+
+
 def server_command(choice: str) -> list[str]:
-    """`debugserver` is ours, `gnu` GNU gdbserver; anything else is a command line."""
+    """`debugserver` is ours, `gnu` GNU gdbserver, `lldb` lldb-server; anything else is a command line."""
     if choice == "debugserver":
         return [sys.executable, "-m", "debugserver"]
     if choice == "gnu":
         return [str(gnu_gdbserver())]
+    if choice == "lldb":
+        return [str(lldb_server())]
     return shlex.split(choice)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from debugserver import options
+from debugserver import lldb_options, options
 from tools import packet_table
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,6 +25,7 @@ def test_the_page_of_the_command_line_has_every_option_and_no_other() -> None:
     page = (ROOT / "docs" / "command-line.md").read_text()
     documented = set(re.findall(r"^\| `(--[a-z-]+)|, `(--[a-z-]+)", page, re.MULTILINE))
     known = {option.flag for group in options.GROUPS.values() for option in group}
+    known |= {f"--{option.flag}" for option in lldb_options.GDBSERVER}
     assert {first or second for first, second in documented} == known
 
 

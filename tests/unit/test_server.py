@@ -49,6 +49,10 @@ class Echo:
     def busy(self) -> bool:
         return self.work_left > 0
 
+    @property
+    def on_disconnect(self) -> OnDisconnect:
+        return self._settings.on_disconnect
+
     def receive_data(self, data: bytes) -> None:
         self._output += data
         self.ended = data == b"end"

@@ -81,6 +81,22 @@ class LinuxHostSystem(HostSystem):
     def _is_attachable(self, pid: int) -> bool:
         return pid != os.getpid() and self._procfs.state(pid) not in "ZX" and not self._procfs.tracer(pid, pid)
 
+    def named(self, name: str) -> list[int]:
+        return [pid for pid in self._procfs.processes() if self._is_named(pid, name) and self._may_be_attached(pid)]
+
+    def _is_named(self, pid: int, name: str) -> bool:
+        program = self._program(pid)
+        return name in (program, os.path.basename(program))
+
+    def _may_be_attached(self, pid: int) -> bool:
+        try:
+            return self._is_attachable(pid)
+        except TargetError:
+            return False
+
+    def working_directory(self) -> str:
+        return os.getcwd()
+
     def user_name(self, uid: int) -> str | None:
         import pwd
 

@@ -39,11 +39,12 @@ class Streams(NamedTuple):
     terminal: str = ""
 
     def overridden(self, settings: LaunchSettings) -> Streams:
-        """The same, but for the files that somebody wishes."""
-        return self._replace(
+        """The same, but for the files that somebody wishes; a terminal that nothing leads to any more is left out."""
+        return Streams(
             input=settings.stdin or self.input,
             output=settings.stdout or self.output,
             error=settings.stderr or self.error,
+            terminal="" if settings.stdin and settings.stdout and settings.stderr else self.terminal,
         )
 
 
@@ -163,9 +164,10 @@ def _split(settings: LaunchSettings) -> Sequence[str]:
 def spawn(settings: LaunchSettings, streams: Streams = INHERITED) -> Spawned:
     """A new process for this program. OSError if there is none to be had; LaunchFailed."""
     to_run = command(settings)
+    streams = streams.overridden(settings)
     terminal = None if streams.terminal else _our_terminal()
     with contextlib.ExitStack() as opened:
-        standard = _open_all(streams.overridden(settings), opened)
+        standard = _open_all(streams, opened)
         go_reader, go = os.pipe2(os.O_CLOEXEC)
         opened.callback(os.close, go_reader)
         failures, failures_writer = os.pipe2(os.O_CLOEXEC)

@@ -61,10 +61,11 @@ class LinuxTarget(Target):
         settings: LaunchSettings,
         streams: Streams = INHERITED,
         output: abilities.ProgramOutput | None = None,
+        keyboard: abilities.ProgramInput | None = None,
         log: TargetLog = log_nothing,
     ) -> None:
         """`settings`: what programs are started with unless a client says otherwise; `streams`: their standard
-        streams; `output`: where these lead, if the client is to have it. ConfigurationError."""
+        streams; `output` and `keyboard`: where these lead, if the client is to have it. ConfigurationError."""
         procfs = Procfs()
         procfs.require_own()
         self._tracer = tracer = Tracer(procfs, log)
@@ -88,6 +89,7 @@ class LinuxTarget(Target):
             abilities.MemoryMap: LinuxMemoryMap(procfs),
             abilities.OperatingSystem: LinuxTables(procfs),
             abilities.ProcessEvents: LinuxProcessEvents(tracer),
+            abilities.ProgramInput: keyboard,
             abilities.ProgramOutput: output,
             abilities.Registers: registers,
             abilities.SignalDelivery: LinuxSignalDelivery(tracer),

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import termios
 
+from debugserver.errors import TargetError
 from debugserver.linux.launch import Streams
-from debugserver.target.capabilities import ProgramOutput
+from debugserver.target.capabilities import ProgramInput, ProgramOutput
 
 _OURS = 0
 _PIECE = 4096
 
 
-class PseudoTerminal(ProgramOutput):
+class PseudoTerminal(ProgramOutput, ProgramInput):
     """A pair of terminals (pty(7)): what programs print on one is read from the other.
 
     One serves all programs: it outlives a session that it is the controlling terminal of, and is opened anew for the
@@ -33,6 +35,16 @@ class PseudoTerminal(ProgramOutput):
             return os.read(self._master, _PIECE)
         except BlockingIOError:
             return b""
+
+    def write_input(self, data: bytes) -> None:
+        written = 0
+        with contextlib.suppress(BlockingIOError):
+            written = os.write(self._master, data)
+        if written < len(data):
+            raise TargetError("the program does not read what it is given", errno.EBUSY)
+
+    def resize(self, columns: int, rows: int) -> None:
+        termios.tcsetwinsize(self._slave, (rows, columns))
 
     def streams(self) -> Streams:
         """For a program that has the terminal for itself; it has the size of ours, if we have one."""

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from debugserver.server.connection import Connection
     from debugserver.server.log import Log
     from debugserver.server.loop import Loop
+    from debugserver.stub.settings import OnDisconnect
 
 _MOST_PENDING = 8 * 1024 * 1024
 """Bytes that a client may leave unread before it is no longer listened to."""
@@ -44,6 +45,10 @@ class Conversation(Protocol):
     @property
     def output_route(self) -> Route:
         """Where what programs print is to go now."""
+
+    @property
+    def on_disconnect(self) -> OnDisconnect:
+        """What becomes of the processes when the client just goes away."""
 
     def receive_data(self, data: bytes) -> None:
         """The client sent this."""

@@ -199,7 +199,7 @@ class Server:
     def _let_go(self, client: Client) -> None:
         self._hang_up(client)
         if not self._settings.exit_requested:
-            self._part_with_processes()
+            self._part_with_processes(client.stub.on_disconnect)
         stays = self._listener is not None or self._reopen is not None
         if self._once or self._nothing_left or self._settings.exit_requested or not stays:
             self._ended = True
@@ -210,14 +210,14 @@ class Server:
         elif self._reopen is not None:
             self._open(self._reopen())
 
-    def _part_with_processes(self) -> None:
-        """The client is gone: what it did not decide, the user has decided for all clients."""
+    def _part_with_processes(self, policy: OnDisconnect) -> None:
+        """The client is gone."""
         actions: dict[OnDisconnect, Callable[[int], None]] = {}
         if detacher := self._target.capability(Detach):
             actions[OnDisconnect.DETACH] = detacher.detach
         if killer := self._target.capability(Kill):
             actions[OnDisconnect.KILL] = killer.kill
-        act = actions.get(self._settings.on_disconnect)
+        act = actions.get(policy)
         if act is None:
             return
         for pid in tuple(self._target.processes()):

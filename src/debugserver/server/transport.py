@@ -16,7 +16,9 @@ from debugserver.server.connection import Connection
 
 _LOOPBACK = "127.0.0.1"
 _BACKLOG = 8
-_COMM_FORMS = "COMM is PORT, HOST:PORT, unix:PATH, /dev/TTY, fd:N or - (standard input and output)"
+_COMM_FORMS = "COMM is PORT, HOST:PORT, unix:PATH, /dev/TTY, fd:N, connect:HOST:PORT or - (standard input and output)"
+_CONNECT_TIMEOUT = 10.0
+"""Seconds for a client that listens to take us."""
 
 
 class Listener:
@@ -33,11 +35,15 @@ class Listener:
         return self._socket.fileno()
 
     @property
+    def port(self) -> str:
+        """Where clients can connect now: a number, or the path of a Unix socket."""
+        address = self._socket.getsockname()
+        return _unix_name(address) if self._socket.family == socket.AF_UNIX else str(address[1])
+
+    @property
     def banner(self) -> str:
-        """The line that says where clients can connect now."""
-        if self._socket.family == socket.AF_UNIX:
-            return f"Listening on socket {_unix_name(self._socket.getsockname())}"
-        return f"Listening on port {self._socket.getsockname()[1]}"
+        """The line that says so."""
+        return f"Listening on {'socket' if self._socket.family == socket.AF_UNIX else 'port'} {self.port}"
 
     def accept(self) -> Connection | None:
         """The client that knocked; None if it has left again."""
@@ -79,11 +85,15 @@ class Tcp(Endpoint):
         host, _, self._port = comm.rpartition(":")
         self._host = host.removeprefix("[").removesuffix("]") or ("::1" if family == socket.AF_INET6 else _LOOPBACK)
 
-    def open(self) -> Listener:
+    def open(self) -> Listener | Connection:
+        return Listener(self._first(_listen))
+
+    def _first(self, make: Callable[[socket.AddressFamily, tuple[object, ...]], socket.socket]) -> socket.socket:
+        """What can be made of the first of the name's addresses that will do."""
         failure: OSError | None = None
         for address in self._resolve():
             try:
-                return Listener(_listen(*address))
+                return make(*address)
             except OSError as error:
                 failure = error
         raise ConfigurationError(str(failure))
@@ -102,6 +112,13 @@ class Tcp(Endpoint):
             reason = getattr(error, "strerror", None) or str(error)
             raise ConfigurationError(f"{self._comm}: cannot resolve name: {reason}") from error
         return [(entry[0], entry[4]) for entry in found]
+
+
+class Connect(Tcp):
+    """`connect:HOST:PORT`: the client listens there, and we come to it."""
+
+    def open(self) -> Connection:
+        return _socket_connection(self._first(_connect))
 
 
 class Unix(Endpoint):
@@ -214,6 +231,7 @@ class Inherited(Endpoint):
 
 _PREFIXES: dict[str, Callable[[str], Endpoint]] = {
     "unix:": Unix,
+    "connect:": Connect,
     "fd:": Inherited,
     "tcp:": Tcp,
     "tcp4:": lambda comm: Tcp(comm, socket.AF_INET),
@@ -254,6 +272,18 @@ def _listen(family: socket.AddressFamily, address: tuple[object, ...]) -> socket
     except OSError as error:
         raise OSError(f"Can't {doing}: {error.strerror}.") from error
     return listener
+
+
+def _connect(family: socket.AddressFamily, address: tuple[object, ...]) -> socket.socket:
+    """A connected socket; the message of the OSError is the line to print."""
+    client = socket.socket(family, socket.SOCK_STREAM)
+    client.settimeout(_CONNECT_TIMEOUT)
+    try:
+        client.connect(address)
+    except OSError as error:
+        client.close()
+        raise OSError(f"Can't connect to {address[0]}:{address[1]}: {error.strerror or error}.") from error
+    return client
 
 
 def _socket_connection(client: socket.socket) -> Connection:

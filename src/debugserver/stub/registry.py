@@ -23,8 +23,10 @@ class Outcome(Enum):
     SILENT = "this packet has no reply"
 
 
-Reply = bytes | Outcome | Generator[None, None, bytes]
-"""A payload, ready to be framed; or an Outcome; or work that yields every few milliseconds and returns the payload."""
+Work = Generator[float | None, None, bytes]
+"""Yields every few milliseconds, or how many seconds there is nothing to do, and returns the payload."""
+Reply = bytes | Outcome | Work
+"""A payload, ready to be framed; or an Outcome; or long work that comes to a payload."""
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from debugserver.rsp.thread_id import ThreadSelector
     from debugserver.stub.handlers.xfer import Transfer
     from debugserver.stub.registry import Reply, Table
-    from debugserver.stub.settings import Settings
+    from debugserver.stub.settings import OnDisconnect, Settings
     from debugserver.stub.stops import Stops
     from debugserver.target.capabilities import Launch
     from debugserver.target.model import LaunchSettings, ProcessDetails, ThreadId
@@ -50,6 +50,12 @@ class Session:
         self.continue_thread: ThreadId | None = None
         """Chosen by Hc: old-style steps; None: all."""
         self.launch_settings: LaunchSettings | None = None
+        self.has_own_environment = False
+        """Whether the client has said what the environment of programs is."""
+        self.launch_failure = ""
+        """Why the last program was not started (`A`)."""
+        self.on_disconnect: OnDisconnect | None = None
+        """What becomes of the processes if the client just goes away; None: what the user wants."""
         self.thread_list_started = False
         self.process_list: Iterator[ProcessDetails] = iter(())
         """What is left of the system's processes that a client goes through."""

@@ -7,6 +7,7 @@ what they do the handlers', how stops are reported that of `stops`.
 from __future__ import annotations
 
 import errno
+import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
@@ -32,11 +33,11 @@ from debugserver.target.capabilities import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Callable, Sequence
 
     from debugserver.rsp.framing import Frame
-    from debugserver.stub.registry import Entry, Reply
-    from debugserver.stub.settings import Settings
+    from debugserver.stub.registry import Entry, Reply, Row, Work
+    from debugserver.stub.settings import OnDisconnect, Settings
     from debugserver.target.target import Target
 
 _FORGET_CLIENT: tuple[tuple[type[Any], Callable[[Any], None]], ...] = (
@@ -70,7 +71,9 @@ class Stub:
         self._last_frame = b""
         self._greeted = False
         """Whether the client's first packet has come."""
-        self._work: Generator[None, None, bytes] | None = None
+        self._work: Work | None = None
+        self._work_due: float | None = None
+        """The monotonic time up to which it has nothing to do; None: it goes on."""
         self._waiting_packets: deque[bytes] = deque()
 
     @property
@@ -81,7 +84,7 @@ class Stub:
     @property
     def busy(self) -> bool:
         """Whether `work` has something to go on with."""
-        return self._work is not None
+        return self._work is not None and self._work_due is None
 
     @property
     def running(self) -> bool:
@@ -91,11 +94,20 @@ class Stub:
     @property
     def deadline(self) -> float | None:
         """The monotonic time at which `on_deadline` wants to be called."""
-        return self._stops.deadline
+        deadlines = [due for due in (self._stops.deadline, self._work_due) if due is not None]
+        return min(deadlines, default=None)
 
     def on_deadline(self) -> None:
         """Do what was due at `deadline`."""
-        self._stops.on_deadline()
+        if self._work_due is not None and time.monotonic() >= self._work_due:
+            self._work_due = None
+        else:
+            self._stops.on_deadline()
+
+    @property
+    def on_disconnect(self) -> OnDisconnect:
+        """What becomes of the processes when the client just goes away."""
+        return self.session.on_disconnect or self._settings.on_disconnect
 
     @property
     def output_route(self) -> Route:
@@ -112,7 +124,7 @@ class Stub:
             if isinstance(frame, bytes):
                 self._receive_packet(frame)
             elif frame is Control.INTERRUPT:
-                self._stops.interrupt()
+                self._interrupt()
             elif frame is Control.NACK:
                 self._resend()
             elif frame is Control.BAD_CHECKSUM:
@@ -120,6 +132,14 @@ class Stub:
             elif frame is Control.TOO_LONG:
                 self._acknowledge()
                 self._reply(fields.error(errno.EFBIG))
+
+    def _interrupt(self) -> None:
+        """What a client waits for is either a stop or something that work waits for."""
+        if self._work is not None and self._work_due is not None:
+            self._work.close()
+            self._finish_work(fields.error(errno.EINTR))
+        else:
+            self._stops.interrupt()
 
     def _without_retries(self, frames: list[Frame]) -> Sequence[Frame]:
         """A client that starts us (on a pipe) may send its first packet again before we are up: it wants one reply."""
@@ -147,17 +167,16 @@ class Stub:
         if self._work is None:
             return
         try:
-            next(self._work)
+            delay = next(self._work)
+            self._work_due = None if delay is None else time.monotonic() + delay
         except StopIteration as end:
             self._finish_work(end.value)
-        except (MalformedPacket, TargetError) as error:
-            self._finish_work(fields.error(error.number))
 
     def close(self) -> None:
         """The client is gone: what it set goes with it, and everything stops where it is."""
         if self._work is not None:
             self._work.close()
-            self._work = None
+            self._work = self._work_due = None
         if execution := self._target.capability(Execution):
             execution.halt_all()
         for kind, forget in _FORGET_CLIENT:
@@ -192,26 +211,36 @@ class Stub:
         try:
             if row.no_process is not None and not self._target.processes():
                 return fields.error(row.no_process)
-            if row.of_thread and self.session.thread_suffix:
-                return self._answer_of_thread(entry, args)
-            return row.handler(self.session, *entry.leading, args)
-        except MalformedPacket as error:
-            return fields.error(error.number)
-        except TargetError as error:
-            return self._refuse(entry, error)
-        except Exception as error:  # noqa: BLE001 - our own bug: the session goes on, and the log has it
-            self._settings.report_bug(payload, error)
-            return fields.error(errno.EIO)
+            reply = self._handle(entry, args)
+        except Exception as error:  # noqa: BLE001 - see _refuse
+            return self._refuse(payload, row, error)
+        return reply if isinstance(reply, (bytes, Outcome)) else self._guarded(payload, row, reply)
 
-    def _answer_of_thread(self, entry: Entry, args: bytes) -> Reply:
-        args, selector = thread_id.split_suffix(args)
+    def _handle(self, entry: Entry, args: bytes) -> Reply:
+        row = entry.row
+        args, selector = thread_id.split_suffix(args) if row.of_thread and self.session.thread_suffix else (args, None)
         if not selector:
-            return entry.row.handler(self.session, *entry.leading, args)
+            return row.handler(self.session, *entry.leading, args)
         with self.session.speaking_of(selector):
-            return entry.row.handler(self.session, *entry.leading, args)
+            return row.handler(self.session, *entry.leading, args)
 
-    def _refuse(self, entry: Entry, error: TargetError) -> bytes:
-        if not entry.row.explains:
+    def _guarded(self, payload: bytes, row: Row, work: Work) -> Work:
+        try:
+            return (yield from work)
+        except Exception as error:  # noqa: BLE001 - see _refuse
+            return self._refuse(payload, row, error)
+
+    def _refuse(self, payload: bytes, row: Row, error: Exception) -> bytes:
+        if isinstance(error, MalformedPacket):
+            return fields.error(error.number)
+        if isinstance(error, TargetError):
+            return self._explain(row, error)
+        # Our own bug: the session goes on, and the log has it.
+        self._settings.report_bug(payload, error)
+        return fields.error(errno.EIO)
+
+    def _explain(self, row: Row, error: TargetError) -> bytes:
+        if not row.explains:
             return fields.error(error.number)
         if self.session.offers("error-message"):
             return b"E." + framing.escape(str(error).encode(errors="replace"))
@@ -221,6 +250,7 @@ class Stub:
 
     def _finish_work(self, reply: bytes) -> None:
         self._work = None
+        self._work_due = None
         self._reply(reply)
         while self._waiting_packets and self._work is None:
             self._handle_packet(self._waiting_packets.popleft())

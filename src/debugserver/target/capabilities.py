@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from debugserver.errors import AttachRefused
 from debugserver.target.conditions import UNCONDITIONAL
 
 if TYPE_CHECKING:
@@ -282,6 +283,18 @@ class ProgramOutput(ABC):
         """The next piece, at most a few kilobytes; empty if there is none now."""
 
 
+class ProgramInput(ABC):
+    """The keyboard of programs that are started here, in the client's hands."""
+
+    @abstractmethod
+    def write_input(self, data: bytes) -> None:
+        """What was typed. TargetError if the program leaves too much unread."""
+
+    @abstractmethod
+    def resize(self, columns: int, rows: int) -> None:
+        """The window that programs see is that large, in characters."""
+
+
 class ThreadNames(ABC):
     """What the system knows of a thread."""
 
@@ -377,6 +390,23 @@ class HostSystem(ABC):
     def running_processes(self, all_users: bool = True) -> Iterator[ProcessDetails]:
         """Those that could be attached to: not the server itself, no zombies, none that is traced. Unless `all_users`,
         only the server's user's; root's server sees all in any case."""
+
+    @abstractmethod
+    def named(self, name: str) -> list[int]:
+        """The pids of those of them whose program has this name, or this path if it has a slash."""
+
+    def the_one_named(self, name: str) -> int:
+        """The pid of the only one with that name. AttachRefused."""
+        pids = self.named(name)
+        if not pids:
+            raise AttachRefused(f"no process is called {name}")
+        if len(pids) > 1:
+            raise AttachRefused(f"processes {', '.join(map(str, pids))} are called {name}", "name one by its pid")
+        return pids[0]
+
+    @abstractmethod
+    def working_directory(self) -> str:
+        """The server's own: where programs are started unless somebody wishes otherwise."""
 
     @abstractmethod
     def user_name(self, uid: int) -> str | None:

@@ -21,6 +21,7 @@ class FakeHost(HostSystem):
         self.users = {0: "root"}
         self.groups = {0: "root"}
         self.modules: dict[str, ModuleDetails] = {}
+        self.directory = "/work"
         self.all_users: bool | None = None
         """What the last `running_processes` was asked for."""
 
@@ -35,6 +36,12 @@ class FakeHost(HostSystem):
     def running_processes(self, all_users: bool = True) -> Iterator[ProcessDetails]:
         self.all_users = all_users
         return iter(tuple(self.processes.values()))
+
+    def named(self, name: str) -> list[int]:
+        return [pid for pid, each in self.processes.items() if name in (each.program, each.program.rpartition("/")[2])]
+
+    def working_directory(self) -> str:
+        return self.directory
 
     def user_name(self, uid: int) -> str | None:
         return self.users.get(uid)

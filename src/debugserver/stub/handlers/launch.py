@@ -1,4 +1,4 @@
-"""Starting, attaching to, letting go of and ending processes, and what a program is started with."""
+"""Starting, attaching to, letting go of and ending processes."""
 
 from __future__ import annotations
 
@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING
 
 from debugserver.errors import LaunchFailed, MalformedPacket, Refused, TargetError
 from debugserver.rsp import fields
+from debugserver.rsp.framing import escape
 from debugserver.stub.registry import LLDB_ONLY, Dialect, Outcome, packet
-from debugserver.target.capabilities import Attach, Detach, Kill, Launch
+from debugserver.target.capabilities import Attach, Detach, HostSystem, Kill, Launch
 
 if TYPE_CHECKING:
-    from debugserver.stub.registry import Reply
+    from debugserver.stub.registry import Reply, Work
     from debugserver.stub.session import Session
     from debugserver.target.model import LaunchSettings, ThreadId
+
+_LOOK_AGAIN = 0.005
+"""Seconds until new processes are looked for again."""
 
 
 @packet("vRun", needs=Launch, explains=True, feature="single-inf-arg+")
@@ -28,7 +32,48 @@ def run(session: Session, launcher: Launch, args: bytes) -> Reply:
     return _start(session, launcher, settings)
 
 
+@packet("A", needs=Launch, explains=True)
+def run_arguments(session: Session, launcher: Launch, args: bytes) -> Reply:
+    """Start a program: `length,index,hex` of it and of each argument, lengths and indices in decimal."""
+    program, *arguments = _arguments(args)
+    settings = session.settings_for_launch(launcher)
+    settings.program = program
+    settings.arguments = tuple(arguments)
+    settings.escape_arguments = True
+    try:
+        _allow_one_more(session)
+        _launch(session, launcher, settings)
+    except TargetError as error:
+        session.launch_failure = str(error)
+        raise
+    session.launch_failure = ""
+    return b"OK"
+
+
+def _arguments(args: bytes) -> list[str]:
+    parts = args.split(b",")
+    words: dict[int, str] = {}
+    for length, index, word in zip(parts[0::3], parts[1::3], parts[2::3], strict=False):
+        if fields.decimal(length) != len(word):
+            raise MalformedPacket(f"argument {index!r} has another length")
+        words[fields.decimal(index)] = fields.text(word)
+    if 3 * len(words) != len(parts) or sorted(words) != list(range(len(words))):
+        raise MalformedPacket("length, index and hex of each argument are needed")
+    return [words[index] for index in range(len(words))]
+
+
+@packet("qLaunchSuccess", needs=Launch)
+def launch_success(session: Session, launcher: Launch, args: bytes) -> Reply:
+    """Tell whether the program of the last `A` was started, or `E` and why not."""
+    return b"E" + escape(session.launch_failure.encode(errors="replace")) if session.launch_failure else b"OK"
+
+
 def _start(session: Session, launcher: Launch, settings: LaunchSettings) -> Reply:
+    _launch(session, launcher, settings)
+    return session.stops.current()
+
+
+def _launch(session: Session, launcher: Launch, settings: LaunchSettings) -> None:
     if not settings.program:
         raise MalformedPacket("no program to run", errno.EPERM)
     try:
@@ -38,7 +83,6 @@ def _start(session: Session, launcher: Launch, settings: LaunchSettings) -> Repl
         raise LaunchFailed(sentence, number=refusal.number) from None
     session.settings.announce(f"Process {settings.program} created; pid = {thread.pid}")
     _choose(session, thread)
-    return session.stops.current()
 
 
 def _choose(session: Session, thread: ThreadId) -> None:
@@ -54,12 +98,63 @@ def _allow_one_more(session: Session) -> None:
 @packet("vAttach", needs=Attach, explains=True)
 def attach(session: Session, attacher: Attach, args: bytes) -> Reply:
     """Attach to a process and stop it."""
-    pid = fields.number(args)
+    return _attach(session, attacher, fields.number(args))
+
+
+def _attach(session: Session, attacher: Attach, pid: int) -> bytes:
     _allow_one_more(session)
     thread = attacher.attach(pid)
     session.settings.announce(f"Attached; pid = {pid}")
     _choose(session, thread)
     return session.stops.report_new(thread)
+
+
+@packet("vAttachName", needs=Attach, explains=True)
+def attach_by_name(session: Session, attacher: Attach, args: bytes) -> Reply:
+    """Attach to the only process whose program has this name."""
+    return _attach(session, attacher, _system(session).the_one_named(_name(args)))
+
+
+@packet("vAttachWait", needs=Attach, explains=True)
+def attach_to_next(session: Session, attacher: Attach, args: bytes) -> Reply:
+    """Wait for a new process whose program has this name, and attach to it."""
+    system, name = _system(session), _name(args)
+    return _await_process(session, attacher, name, frozenset(system.named(name)))
+
+
+@packet("qVAttachOrWaitSupported", needs=Attach)
+def attach_or_wait_supported(session: Session, attacher: Attach, args: bytes) -> Reply:
+    """Say that vAttachOrWait is there."""
+    return b"OK"
+
+
+@packet("vAttachOrWait", needs=Attach, explains=True)
+def attach_or_wait(session: Session, attacher: Attach, args: bytes) -> Reply:
+    """Attach to the process whose program has this name, or wait for one."""
+    return _await_process(session, attacher, _name(args), frozenset())
+
+
+def _await_process(session: Session, attacher: Attach, name: str, known: frozenset[int]) -> Work:
+    """Until the client has enough of it, or is gone."""
+    _allow_one_more(session)
+    system = _system(session)
+    while not (found := [pid for pid in system.named(name) if pid not in known]):
+        yield _LOOK_AGAIN
+    return _attach(session, attacher, system.the_one_named(name) if len(found) > 1 else found[0])
+
+
+def _system(session: Session) -> HostSystem:
+    system = session.target.capability(HostSystem)
+    if system is None:
+        raise TargetError("nothing is known of other processes here")
+    return system
+
+
+def _name(args: bytes) -> str:
+    name = fields.text(args)
+    if not name:
+        raise MalformedPacket("the name of a program is needed")
+    return name
 
 
 @packet("D", needs=Detach, no_process=errno.EPERM, lldb="`D1` and `D1;pid` leave the process stopped.")
@@ -127,63 +222,3 @@ def restart(session: Session, launcher: Launch, args: bytes) -> Reply:
     if settings.program:
         _start(session, launcher, settings)
     return Outcome.SILENT
-
-
-@packet("qExecAndArgs", needs=Launch)
-def exec_and_arguments(session: Session, launcher: Launch, args: bytes) -> Reply:
-    """Tell the program that would be started, and its arguments as one line for the shell."""
-    settings = session.settings_for_launch(launcher)
-    if not settings.program:
-        return b"U"
-    return b"S;%b;%b;" % (fields.hex_text(settings.program), fields.hex_text(settings.argument_line()))
-
-
-@packet("QDisableRandomization", needs=Launch, feature="QDisableRandomization+")
-def disable_randomization(session: Session, launcher: Launch, args: bytes) -> Reply:
-    """Start programs with (0) or without (1) address space randomization."""
-    session.settings_for_launch(launcher).disable_randomization = _switch(args)
-    return b"OK"
-
-
-@packet("QStartupWithShell", needs=Launch, feature="QStartupWithShell+")
-def startup_with_shell(session: Session, launcher: Launch, args: bytes) -> Reply:
-    """Start programs through the shell (1) or directly (0)."""
-    session.settings_for_launch(launcher).startup_with_shell = _switch(args)
-    return b"OK"
-
-
-def _switch(args: bytes) -> bool:
-    if args not in (b"0", b"1"):
-        raise MalformedPacket("0 or 1 is needed")
-    return args == b"1"
-
-
-@packet("QEnvironmentHexEncoded", needs=Launch, feature="QEnvironmentHexEncoded+")
-def set_environment(session: Session, launcher: Launch, args: bytes) -> Reply:
-    """Set a variable for programs to be started."""
-    name, separator, value = fields.text(args).partition("=")
-    if not name or not separator:
-        raise MalformedPacket("NAME=VALUE is needed")
-    session.settings_for_launch(launcher).environment[name] = value
-    return b"OK"
-
-
-@packet("QEnvironmentUnset", needs=Launch, feature="QEnvironmentUnset+")
-def unset_environment(session: Session, launcher: Launch, args: bytes) -> Reply:
-    """Unset a variable for programs to be started."""
-    session.settings_for_launch(launcher).environment.pop(fields.text(args), None)
-    return b"OK"
-
-
-@packet("QEnvironmentReset", needs=Launch, feature="QEnvironmentReset+")
-def reset_environment(session: Session, launcher: Launch, args: bytes) -> Reply:
-    """Start programs with the server's own environment again."""
-    session.settings_for_launch(launcher).environment = launcher.launch_settings().environment
-    return b"OK"
-
-
-@packet("QSetWorkingDir", needs=Launch, feature="QSetWorkingDir+")
-def set_working_directory(session: Session, launcher: Launch, args: bytes) -> Reply:
-    """Start programs in this directory; empty: the server's own."""
-    session.settings_for_launch(launcher).directory = fields.text(args)
-    return b"OK"
