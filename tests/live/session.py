@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tests.support.server import Server
 
 PLAIN = "multiprocess+;swbreak+;hwbreak+;no-resumed+;vContSupported+;error-message+"
+LLDB = "xmlRegisters=i386;multiprocess+;fork-events+;vfork-events+"
 WITH_EVENTS = PLAIN + ";fork-events+;vfork-events+;exec-events+"
 
 STATIC = ("-no-pie",)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.live.session import RAX, RDI, RIP, RSP, Session, exited, name, pc_of, thread_of
-from tests.support.processes import system_call, wait_until
+from tests.live.sleeping import asleep
 from tests.support.programs import compile_program
 
 if TYPE_CHECKING:
@@ -17,33 +17,6 @@ if TYPE_CHECKING:
 
 PAGE = 4096
 TRAP = b"\xcc"
-READ, SLEEPING = {0}, {35, 230, 219}
-"""System calls (asm/unistd_64.h): nanosleep, clock_nanosleep, and restart_syscall by which one that was interrupted
-goes on."""
-
-
-def asleep(debug: Callable[..., Session]) -> tuple[Session, int, int]:
-    """Everything stands still; a thread is in read(2), another one in nanosleep(2)."""
-    session = debug("sleepers")
-    pid = session.pid
-    session.client.resume()
-
-    def both() -> bool:
-        from_outside = [read_outside(session, "reader_id"), read_outside(session, "sleeper_id")]
-        if not all(from_outside):
-            return False
-        reader, sleeper = from_outside
-        return system_call(pid, reader) in READ and system_call(pid, sleeper) in SLEEPING
-
-    wait_until(both, "both threads sleep")
-    session.interrupt()
-    return session, session.read_int("reader_id"), session.read_int("sleeper_id")
-
-
-def read_outside(session: Session, variable: str) -> int:
-    with open(f"/proc/{session.server.debuggee}/mem", "rb") as memory:
-        memory.seek(session.symbols[variable])
-        return int.from_bytes(memory.read(4), "little")
 
 
 @pytest.mark.parametrize("who", ["reader", "sleeper"])

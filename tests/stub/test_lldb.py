@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from debugserver.target.capabilities import LibraryList, Memory, MemoryMap, Watchpoints
+from debugserver.target.capabilities import Allocation, LibraryList, Memory, MemoryMap, RegisterState, Watchpoints
 from debugserver.target.model import Action, ActionKind, ProcessExit, Region, Stop, StopReason, ThreadId
 from debugserver.testing.fake_target import FakeTarget
 from tests.support.packets import LLDB, NO_REPLY, ask, connect, frame, send, stop_reply, take, transcript, unescape
@@ -137,6 +137,53 @@ def test_without_the_agreement_there_is_no_suffix(target: FakeTarget) -> None:
 
 def test_memory_may_hold_what_looks_like_a_suffix(target: FakeTarget, stub: Stub) -> None:
     transcript(stub, [(b"X100,b:;thread:11;", b"OK"), (b"m100,b", b";thread:11;".hex().encode())])
+
+
+# States of registers
+
+
+def test_a_state_is_kept_and_restored_once(target: FakeTarget, stub: Stub) -> None:
+    target.set_pc(OTHER, 0x1234)
+    number = ask(stub, b"QSaveRegisterState;thread:11;") or b""
+    assert number.isdigit()
+    assert int(number)
+    target.set_pc(OTHER, 0x5678)
+    restore = b"QRestoreRegisterState:" + number
+    transcript(stub, [(restore + b";thread:10;", b"E01"), (restore + b";thread:11;", b"OK")])
+    assert target.pc(OTHER) == 0x1234
+    transcript(stub, [(restore + b";thread:11;", b"E01"), (b"QRestoreRegisterState:x;thread:11;", b"E22")])
+
+
+def test_states_have_different_numbers(target: FakeTarget, stub: Stub) -> None:
+    target.set_pc(MAIN, 1)
+    first = ask(stub, b"QSaveRegisterState;thread:10;") or b""
+    target.set_pc(MAIN, 2)
+    second = ask(stub, b"QSaveRegisterState;thread:10;") or b""
+    for number, pc in ((first, 1), (second, 2)):
+        transcript(stub, [(b"QRestoreRegisterState:%b;thread:10;" % number, b"OK")])
+        assert target.pc(MAIN) == pc
+
+
+# Memory of the client's own
+
+
+def test_memory_is_allocated_and_given_back(target: FakeTarget, stub: Stub) -> None:
+    address = ask(stub, b"_Mf00,rwx") or b""
+    assert target.allocations == {int(address, 16): "rwx"}
+    transcript(stub, [(b"m%b,2" % address, b"0000"), (b"_m" + address, b"OK"), (b"_m" + address, b"E22")])
+    assert not target.allocations
+
+
+@pytest.mark.parametrize("packet", [b"_M", b"_M10,q", b"_M0,rw", b"_Mxy,rw", b"_m", b"_mxy"])
+def test_allocation_malformed(target: FakeTarget, stub: Stub, packet: bytes) -> None:
+    transcript(stub, [(packet, b"E22")])
+    assert not target.allocations
+
+
+def test_what_was_allocated_goes_with_the_client(target: FakeTarget, stub: Stub) -> None:
+    assert ask(stub, b"_M1000,rw")
+    stub.close()
+    assert not target.allocations
 
 
 # Signals
@@ -385,11 +432,11 @@ def test_detaching_and_leaving_it_stopped(target: FakeTarget, stub: Stub, packet
     "packet",
     [
         *(b"qMemoryRegionInfo:0", b"qFileLoadAddress:00", b"qShlibInfoAddr", b"qWatchpointSupportInfo:"),
-        b"MultiMemRead:ranges:0,0;",
+        *(b"MultiMemRead:ranges:0,0;", b"_M1000,rw", b"_m1000", b"QSaveRegisterState", b"QRestoreRegisterState:1"),
     ],
 )
 def test_an_absent_capability_is_an_empty_reply(packet: bytes) -> None:
-    target = two_threads(without=(LibraryList, Memory, MemoryMap, Watchpoints))
+    target = two_threads(without=(Allocation, RegisterState, LibraryList, Memory, MemoryMap, Watchpoints))
     transcript(lldb(target), [(packet, b"")])
 
 
@@ -398,6 +445,7 @@ def test_an_absent_capability_is_an_empty_reply(packet: bytes) -> None:
     [
         *(b"qMemoryRegionInfo:0", b"qFileLoadAddress:00", b"qShlibInfoAddr", b"jThreadsInfo", b"qThreadStopInfo1"),
         *(b"MultiMemRead:ranges:0,0;", b'jMultiBreakpoint:{"breakpoint_requests":[]}'),
+        *(b"_M1000,rw", b"_m1000", b"QSaveRegisterState", b"QRestoreRegisterState:1"),
     ],
 )
 def test_no_process_is_an_error(packet: bytes) -> None:

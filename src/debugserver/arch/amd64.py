@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from debugserver.arch import xsave
 from debugserver.arch.architecture import Architecture, Feature, Register, arrange
 from debugserver.arch.banks import NT_PRSTATUS, BankCodec, PlainSection
+from debugserver.arch.system_calls import SystemCalls
 from debugserver.arch.x86_instructions import X86Instructions
 from debugserver.arch.x86_registers import (
     AVX512_COMPONENTS,
@@ -105,6 +106,18 @@ _INSTRUCTIONS = X86Instructions(64, EFLAGS_OFFSET, {CS_OFFSET: CODE_SEGMENT})
 _EXTENSIONS = (avx(_VECTORS), _AVX512, PKEYS)
 
 
+_SYSTEM_CALLS = SystemCalls(
+    instruction=b"\x0f\x05",
+    bits=64,
+    number=RAX_OFFSET,
+    arguments=tuple(OFFSETS[name] for name in ("rdi", "rsi", "rdx", "r10", "r8", "r9")),
+    counter=RIP_OFFSET,
+    restart=ORIG_RAX_OFFSET,
+    map_memory=9,
+    unmap_memory=11,
+)
+
+
 @lru_cache
 def architecture(xcr0: int, xsave_size: int) -> Architecture:
     """The CPU of a process whose NT_X86_XSTATE bank has this XCR0 (`xsave.xcr0_of`) and size in bytes.
@@ -127,6 +140,7 @@ def architecture(xcr0: int, xsave_size: int) -> Architecture:
         breakpoint=BREAKPOINT,
         thread_pointer=_thread_pointer,
         instructions=_INSTRUCTIONS,
+        system_calls=_SYSTEM_CALLS,
         codec=BankCodec(
             [
                 PlainSection(NT_PRSTATUS, general),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from debugserver.arch.instructions import Instructions
+    from debugserver.arch.system_calls import SystemCalls
 
 ReadRegister = Callable[[str], int]
 """The value of one of a thread's registers, by name."""
@@ -110,12 +111,13 @@ class Architecture:
         assumed: Sequence[Feature] | None = None,
         thread_pointer: Callable[[ReadRegister], int] | None = None,
         instructions: Instructions | None = None,
+        system_calls: SystemCalls | None = None,
     ) -> None:
         """`name` is GDB's architecture ("i386:x86-64"); `general` are the registers that stop replies carry;
         `breakpoint` the software breakpoint instruction; `codec` is for targets with a system's register banks;
         `assumed` are the first features, which a client that reads no descriptions takes for all (None: all);
         `thread_pointer` finds where the thread's control block is, if the ABI has thread-local storage;
-        `instructions` is what is known of them."""
+        `instructions` is what is known of them; `system_calls` is how a program calls the system, if it has one."""
         self.name = name
         self.osabi = osabi
         self.features = tuple(features)
@@ -125,6 +127,7 @@ class Architecture:
         self.codec = codec
         self.thread_pointer = thread_pointer
         self.instructions = instructions
+        self.system_calls = system_calls
         self.registers = tuple(r for feature in features for r in feature.registers)
         self.by_name: dict[str, Register] = {r.name: r for r in self.registers}
         self.pc = self.by_name[pc].number

@@ -15,6 +15,7 @@ from debugserver.arch.amd64 import COMPATIBILITY_SEGMENT, DATA_SEGMENT, OFFSETS
 from debugserver.arch.architecture import Architecture, Feature, Register, arrange
 from debugserver.arch.banks import NT_PRSTATUS, BankCodec, PlainSection
 from debugserver.arch.description import vector
+from debugserver.arch.system_calls import SystemCalls
 from debugserver.arch.x86_instructions import X86Instructions
 from debugserver.arch.x86_registers import (
     AVX512_COMPONENTS,
@@ -77,6 +78,18 @@ _INSTRUCTIONS = X86Instructions(
 _EXTENSIONS = (avx(_VECTORS), _AVX512, PKEYS)
 
 
+_SYSTEM_CALLS = SystemCalls(
+    instruction=b"\xcd\x80",
+    bits=32,
+    number=OFFSETS["rax"],
+    arguments=tuple(OFFSETS[name] for name in ("rbx", "rcx", "rdx", "rsi", "rdi", "rbp")),
+    counter=OFFSETS["rip"],
+    restart=OFFSETS["orig_rax"],
+    map_memory=192,
+    unmap_memory=91,
+)
+
+
 class SignedSection(PlainSection):
     """Registers of four bytes in slots of eight. The kernel tells an error number by the sign of the whole slot."""
 
@@ -117,6 +130,7 @@ def architecture(xcr0: int, xsave_size: int) -> Architecture:
         breakpoint=BREAKPOINT,
         thread_pointer=_thread_pointer,
         instructions=_INSTRUCTIONS,
+        system_calls=_SYSTEM_CALLS,
         codec=BankCodec(
             [
                 SignedSection(NT_PRSTATUS, general[:1]),

@@ -59,6 +59,7 @@ def handle_stop(tracer: Tracer, thread: LinuxThread, status: Stopped) -> None:
     halting, thread.halting = thread.halting, False
     thread.stopped = True
     thread.signal_stop = status.is_signal
+    thread.in_system_call = not (status.is_signal or status.event == ptrace.EVENT_STOP)
     try:
         finished = _classify(tracer, thread, status, halting)
     except (NoSuchThread, NoSuchProcess):

@@ -106,6 +106,7 @@ def _add_child(
     breakpoints = parent.breakpoints if shared else parent.breakpoints.copy(memory)
     child = LinuxProcess(pid, memory, breakpoints, attached=parent.attached, guest_of=guest_of)
     child.architecture = parent.architecture
+    child.allocations = parent.allocations if shared else dict(parent.allocations)
     tracer.table.add_process(child)
     thread = tracer.table.add_thread(child, pid)
     thread.stopped = True
@@ -165,6 +166,7 @@ def _become(tracer: Tracer, thread: LinuxThread) -> bool:
     process.memory = MemoryFile(thread.tid)
     process.breakpoints = BreakpointTable(process.breakpoints.instruction)
     process.watchpoints = WatchpointTable()
+    process.allocations = {}
     if process.execs_to_come > 1:
         process.execs_to_come -= 1
         return True

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from debugserver.arch.x86_registers import BREAKPOINT
 from debugserver.errors import AttachRefused, LaunchFailed, TargetError
-from debugserver.linux import family, ptrace, registers
+from debugserver.linux import family, injection, ptrace, registers
 from debugserver.linux.breakpoints import BreakpointTable
 from debugserver.linux.memory import MemoryFile
 from debugserver.linux.release import release
@@ -179,6 +179,7 @@ def detach_process(tracer: Tracer, process: LinuxProcess) -> None:
     if parents:
         _make_guest(process, parents[0])
     else:
+        injection.give_back(tracer, process)
         _free(tracer, process, sharers)
     tracer.forget_ends(process.pid)
     tracer.let_go()

@@ -3,7 +3,6 @@ program, siginfo."""
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 from typing import TYPE_CHECKING
@@ -11,7 +10,6 @@ from typing import TYPE_CHECKING
 from debugserver.errors import MalformedPacket, TargetError
 from debugserver.linux import ptrace, registers, siginfo
 from debugserver.target.capabilities import Auxv, ExecFile, MemoryMap, SignalInfo, ThreadNames
-from debugserver.target.model import Region
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +17,7 @@ if TYPE_CHECKING:
     from debugserver.linux.procfs import Procfs
     from debugserver.linux.table import ProcessTable
     from debugserver.linux.threads import LinuxThread
-    from debugserver.target.model import ThreadId
+    from debugserver.target.model import Region, ThreadId
 
 
 class LinuxThreadNames(ThreadNames):
@@ -63,13 +61,7 @@ class LinuxMemoryMap(MemoryMap):
         self._procfs = procfs
 
     def regions(self, pid: int) -> Sequence[Region]:
-        lines = os.fsdecode(self._procfs.maps(pid)).splitlines()
-        return [_region(*line.split(maxsplit=5)) for line in lines]
-
-
-def _region(addresses: str, permissions: str, offset: str, device: str, inode: str, name: str = "") -> Region:
-    start, end = (int(address, 16) for address in addresses.split("-"))
-    return Region(start, end, permissions[:3].replace("-", ""), name)
+        return self._procfs.regions(pid)
 
 
 class LinuxExecFile(ExecFile):

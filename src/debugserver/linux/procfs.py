@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from debugserver.errors import ConfigurationError, NoSuchProcess, TargetError
+from debugserver.target.model import Region
 
 _CHUNK = 1 << 16
 _STATE, _PROCESS_GROUP, _FLAGS, _PENDING, _CORE = 0, 2, 6, 28, 36
@@ -113,6 +114,10 @@ class Procfs:
         """/proc/PID/maps."""
         return self.through_live_thread(pid, lambda task: self.read(f"{task}/maps"))
 
+    def regions(self, pid: int) -> list[Region]:
+        """/proc/PID/maps, taken apart."""
+        return [_region(*line.split(maxsplit=5)) for line in os.fsdecode(self.maps(pid)).splitlines()]
+
     def auxv(self, pid: int) -> bytes:
         """/proc/PID/auxv."""
         return self.through_live_thread(pid, lambda task: self.read(f"{task}/auxv"))
@@ -180,6 +185,11 @@ class Procfs:
             return sorted(int(name) for name in os.listdir(directory) if name.isdecimal())
         except OSError as error:
             raise _target_error(directory, error) from None
+
+
+def _region(addresses: str, permissions: str, offset: str, device: str, inode: str, name: str = "") -> Region:
+    start, end = (int(address, 16) for address in addresses.split("-"))
+    return Region(start, end, permissions[:3].replace("-", ""), name)
 
 
 def _task(pid: int, tid: int | None) -> str:

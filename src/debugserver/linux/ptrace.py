@@ -11,6 +11,7 @@ import errno
 import os
 import signal
 import struct
+import sys
 
 from debugserver.errors import NoSuchThread, TargetError
 
@@ -35,6 +36,8 @@ _SEIZE = 0x4206
 _INTERRUPT = 0x4207
 _LISTEN = 0x4208
 _PEEKSIGINFO = 0x4209
+_GETSIGMASK = 0x420A
+_SETSIGMASK = 0x420B
 _GET_SYSCALL_INFO = 0x420E
 
 OPTION_SYSCALL_GOOD = 1 << 0
@@ -60,6 +63,8 @@ _KCMP_VM = 1
 _SYSCALL_INFO_ENTRY = 1
 
 SIGINFO_SIZE = 128
+_SIGNAL_SET_SIZE = 8
+ALL_SIGNALS = (1 << 64) - 1
 GENERAL_REGISTERS_SIZE = 27 * 8
 """struct user_regs_struct of x86-64 (sys/user.h)."""
 _DEBUG_REGISTERS_OFFSET = 848
@@ -202,6 +207,19 @@ def read_siginfo(tid: int) -> bytearray:
 def write_siginfo(tid: int, data: bytearray) -> None:
     """PTRACE_SETSIGINFO."""
     _call(_SETSIGINFO, tid, 0, _address(data))
+
+
+def read_signal_mask(tid: int) -> int:
+    """PTRACE_GETSIGMASK: the signals that are blocked, a bit each, SIGHUP's the lowest."""
+    data = bytearray(_SIGNAL_SET_SIZE)
+    _call(_GETSIGMASK, tid, len(data), _address(data))
+    return int.from_bytes(data, sys.byteorder)
+
+
+def write_signal_mask(tid: int, mask: int) -> None:
+    """PTRACE_SETSIGMASK. SIGKILL and SIGSTOP cannot be blocked."""
+    data = bytearray(mask.to_bytes(_SIGNAL_SET_SIZE, sys.byteorder))
+    _call(_SETSIGMASK, tid, len(data), _address(data))
 
 
 def has_pending_trap(tid: int) -> bool:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import errno
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from debugserver.arch import amd64, xsave
 from debugserver.arch.banks import NT_PRSTATUS
 from debugserver.errors import TargetError
 from debugserver.linux import ptrace
-from debugserver.target.capabilities import Registers
+from debugserver.target.capabilities import Registers, RegisterState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -101,8 +101,16 @@ def _layout(thread: LinuxThread) -> tuple[Architecture, RegisterCodec]:
     return architecture, architecture.codec
 
 
-class LinuxRegisters(Registers):
-    """The Registers of traced threads."""
+class SavedState(NamedTuple):
+    """Where a thread stood: its register sets, and the signal that stopped it."""
+
+    banks: dict[int, bytes]
+    stop_signal: int
+    siginfo: bytes
+
+
+class LinuxRegisters(Registers, RegisterState):
+    """The Registers of traced threads, and keeping them for later."""
 
     def __init__(self, table: ProcessTable) -> None:
         self._table = table
@@ -140,6 +148,26 @@ class LinuxRegisters(Registers):
         if architecture is not None and numbers is architecture.general:
             return list(codec.read_general(bank(stopped, NT_PRSTATUS)))
         return [self.read_register(thread, number) for number in numbers]
+
+    def save_state(self, thread: ThreadId) -> SavedState:
+        stopped, codec = self._access(thread)
+        banks = {kind: bytes(bank(stopped, kind)) for kind in codec.banks}
+        siginfo = bytes(ptrace.read_siginfo(stopped.tid)) if stopped.signal_stop else b""
+        if read_system_call(stopped) >= 0:
+            bank(stopped, NT_PRSTATUS)[_SYSTEM_CALL_SLOT] = _NO_SYSTEM_CALL
+            stopped.dirty_banks.add(NT_PRSTATUS)
+        return SavedState(banks, stopped.stop_signal, siginfo)
+
+    def restore_state(self, thread: ThreadId, state: object) -> None:
+        if not isinstance(state, SavedState):
+            raise TargetError("this is no state of a thread")
+        stopped, _ = self._access(thread)
+        for kind, data in state.banks.items():
+            stopped.banks[kind] = bytearray(data)
+            stopped.dirty_banks.add(kind)
+        if state.siginfo and stopped.signal_stop:
+            ptrace.write_siginfo(stopped.tid, bytearray(state.siginfo))
+            stopped.stop_signal = state.stop_signal
 
     def _access(self, thread: ThreadId) -> tuple[LinuxThread, RegisterCodec]:
         stopped = self._table.stopped_thread(thread)

@@ -16,6 +16,7 @@ from debugserver.linux.execution import (
 )
 from debugserver.linux.host_files import LinuxHostFiles
 from debugserver.linux.host_system import LinuxHostSystem
+from debugserver.linux.injection import LinuxAllocation
 from debugserver.linux.launch import INHERITED
 from debugserver.linux.libraries import Svr4Libraries
 from debugserver.linux.lifecycle import (
@@ -75,6 +76,7 @@ class LinuxTarget(Target):
         auxv = LinuxAuxv(procfs)
         libraries = Svr4Libraries(self, memory, auxv)
         self._capabilities: dict[type[Any], Any] = {
+            abilities.Allocation: LinuxAllocation(tracer),
             abilities.Attach: LinuxAttach(tracer),
             abilities.Auxv: auxv,
             abilities.Detach: LinuxDetach(tracer),
@@ -92,6 +94,7 @@ class LinuxTarget(Target):
             abilities.ProgramInput: keyboard,
             abilities.ProgramOutput: output,
             abilities.Registers: registers,
+            abilities.RegisterState: registers,
             abilities.SignalDelivery: LinuxSignalDelivery(tracer),
             abilities.SignalInfo: LinuxSignalInfo(tracer.table),
             abilities.SoftwareBreakpoints: LinuxBreakpoints(tracer.table),

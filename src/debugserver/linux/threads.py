@@ -36,6 +36,7 @@ class LinuxThread:
         "halt_reported",
         "halting",
         "id",
+        "in_system_call",
         "in_vfork",
         "last_stop",
         "passing",
@@ -82,6 +83,8 @@ class LinuxThread:
         self.reports_exit = False
         self.group_stopped = False
         """Job control stopped it; it stays so until SIGCONT or the client's next resume."""
+        self.in_system_call = False
+        """It stands in the middle of a system call, at an event: its registers do not say yet where it goes on."""
         self.in_vfork = False
         """It waits in the kernel for its vfork child and cannot be stopped."""
         self.exec_path = ""
@@ -101,6 +104,7 @@ class LinuxProcess:
     """One traced process."""
 
     __slots__ = (
+        "allocations",
         "announced",
         "architecture",
         "at_end",
@@ -134,6 +138,8 @@ class LinuxProcess:
         self.memory = memory
         self.breakpoints = breakpoints
         self.watchpoints = WatchpointTable()
+        self.allocations: dict[int, int] = {}
+        """Memory that clients had us map: address -> size. Those that share the memory share this."""
         self.threads: dict[int, LinuxThread] = {}
         self.caught_system_calls: frozenset[int] | None = None
         """Those that are reported; empty: all; None: none."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import count
 from typing import TYPE_CHECKING
 
 from debugserver.errors import NoSuchProcess, NoSuchThread
@@ -61,6 +62,9 @@ class Session:
         """What is left of the system's processes that a client goes through."""
         self.transfer: Transfer | None = None
         """The object that a client reads in chunks."""
+        self.saved_states: dict[int, tuple[ThreadId, object]] = {}
+        """What QSaveRegisterState kept and nobody has restored yet."""
+        self.state_numbers = count(1)
         self.ended = False
         """The client asked for the end of the connection, or of the server."""
         self.console: Callable[[bytes], None] = lambda text: None

@@ -21,6 +21,7 @@ from debugserver.stub.registry import Dialect, Outcome, bind
 from debugserver.stub.session import Session
 from debugserver.stub.stops import Stops
 from debugserver.target.capabilities import (
+    Allocation,
     Execution,
     HostFiles,
     ProcessEvents,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from debugserver.target.target import Target
 
 _FORGET_CLIENT: tuple[tuple[type[Any], Callable[[Any], None]], ...] = (
+    (Allocation, lambda allocation: allocation.clear_allocations()),
     (SoftwareBreakpoints, lambda breakpoints: breakpoints.clear_breakpoints()),
     (Watchpoints, lambda watchpoints: watchpoints.clear_watchpoints()),
     (ProcessEvents, lambda events: events.report_events(frozenset())),

@@ -57,6 +57,18 @@ class Registers(ABC):
         return [self.read_register(thread, number) for number in numbers]
 
 
+class RegisterState(ABC):
+    """Keeping where a stopped thread stands, so that it can run something else and then go on."""
+
+    @abstractmethod
+    def save_state(self, thread: ThreadId) -> object:
+        """Its state, for `restore_state`. From now on it is in no system call that would be restarted."""
+
+    @abstractmethod
+    def restore_state(self, thread: ThreadId, state: object) -> None:
+        """Put it back to where it stood, in the middle of its system call if it was in one."""
+
+
 class Memory(ABC):
     """The memory of a process. Breakpoint instructions that the target inserted are never seen and never
     overwritten."""
@@ -68,6 +80,22 @@ class Memory(ABC):
     @abstractmethod
     def write_memory(self, pid: int, address: int, data: bytes) -> None:
         """Write all of `data`, or raise MemoryFault."""
+
+
+class Allocation(ABC):
+    """New memory in a process, for a client's own use. A process that is let go has none of it."""
+
+    @abstractmethod
+    def allocate(self, pid: int, size: int, permissions: str) -> int:
+        """The address of `size` bytes of zeros that may be accessed as `permissions`, letters of "rwx", say."""
+
+    @abstractmethod
+    def deallocate(self, pid: int, address: int) -> None:
+        """Give back what `allocate` gave."""
+
+    @abstractmethod
+    def clear_allocations(self) -> None:
+        """Give back all, of every process: the client is gone."""
 
 
 class MemoryMap(ABC):

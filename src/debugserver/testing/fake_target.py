@@ -24,6 +24,7 @@ from debugserver.errors import (
     TargetError,
 )
 from debugserver.target.capabilities import (
+    Allocation,
     Attach,
     Auxv,
     Detach,
@@ -36,6 +37,7 @@ from debugserver.target.capabilities import (
     MemoryMap,
     OperatingSystem,
     Registers,
+    RegisterState,
     SignalInfo,
     SoftwareBreakpoints,
     ThreadLocalStorage,
@@ -111,7 +113,9 @@ def run_to_breakpoint(target: FakeTarget, actions: Mapping[ThreadId, Action]) ->
 class FakeTarget(
     Target,
     Registers,
+    RegisterState,
     Memory,
+    Allocation,
     Execution,
     SoftwareBreakpoints,
     Watchpoints,
@@ -152,6 +156,8 @@ class FakeTarget(
         self.executable = "/bin/fake"
         self.library_list = Libraries(0, ())
         self.loader_place = 0
+        self.allocations: dict[int, str] = {}
+        """Address -> permissions of what was allocated."""
         self.memory_map: list[Region] = []
         self.siginfo: dict[ThreadId, bytes] = {}
         self.tables: dict[str, list[dict[str, str]]] = {}
@@ -298,6 +304,34 @@ class FakeTarget(
             if start <= address < start + len(content):
                 return start, content
         raise MemoryFault(address)
+
+    # RegisterState, Allocation
+
+    def save_state(self, thread: ThreadId) -> object:
+        return self.read_registers(thread)
+
+    def restore_state(self, thread: ThreadId, state: object) -> None:
+        if not isinstance(state, bytes):
+            raise TargetError("this is no state of a thread")
+        self.write_registers(thread, state)
+
+    def allocate(self, pid: int, size: int, permissions: str) -> int:
+        """Blocks lie 0x10000 apart, from 0x100000 on."""
+        self._check_process(pid)
+        address = 0x100000 + 0x10000 * len(self.allocations)
+        self.memory[address] = bytearray(size)
+        self.allocations[address] = permissions
+        return address
+
+    def deallocate(self, pid: int, address: int) -> None:
+        self._check_process(pid)
+        if self.allocations.pop(address, None) is None:
+            raise TargetError(f"nothing was allocated at {address:#x}", errno.EINVAL)
+        del self.memory[address]
+
+    def clear_allocations(self) -> None:
+        for address in tuple(self.allocations):
+            del self.memory[address], self.allocations[address]
 
     # Execution
 

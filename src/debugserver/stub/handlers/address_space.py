@@ -1,14 +1,14 @@
-"""What lies where in a process, as LLDB asks for it: mappings, files, the dynamic loader's list."""
+"""What lies where in a process, as LLDB asks for it: mappings, files, the dynamic loader's list, memory of its own."""
 
 from __future__ import annotations
 
 import errno
 from typing import TYPE_CHECKING
 
-from debugserver.errors import TargetError
+from debugserver.errors import MalformedPacket, TargetError
 from debugserver.rsp import fields
 from debugserver.stub.registry import LLDB_ONLY, packet
-from debugserver.target.capabilities import LibraryList, MemoryMap
+from debugserver.target.capabilities import Allocation, LibraryList, MemoryMap
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -66,3 +66,20 @@ def locate_library_list(session: Session, loader: LibraryList, args: bytes) -> R
     if not place:
         raise TargetError("the program has no dynamic loader")
     return fields.hex_number(place)
+
+
+@packet("_M", needs=Allocation, no_process=_NO_PROCESS, explains=True, dialects=LLDB_ONLY, glued=True)
+def allocate(session: Session, allocation: Allocation, args: bytes) -> Reply:
+    """Map new memory into the process, `size,permissions`; it goes when the client goes."""
+    size_text, _, permissions = args.partition(b",")
+    size = fields.number(size_text)
+    if not size or not set(permissions) <= set(b"rwx"):
+        raise MalformedPacket("a size and letters of rwx are needed")
+    return fields.hex_number(allocation.allocate(session.process(), size, permissions.decode()))
+
+
+@packet("_m", needs=Allocation, no_process=_NO_PROCESS, explains=True, dialects=LLDB_ONLY, glued=True)
+def deallocate(session: Session, allocation: Allocation, args: bytes) -> Reply:
+    """Unmap what _M mapped."""
+    allocation.deallocate(session.process(), fields.number(args))
+    return b"OK"

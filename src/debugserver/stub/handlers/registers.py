@@ -1,14 +1,15 @@
-"""Reading and writing registers: g, G, p, P. Layouts are the architecture's; here is only hex."""
+"""Reading and writing registers: g, G, p, P, and keeping them for later. Layouts are the architecture's; here is only
+hex."""
 
 from __future__ import annotations
 
 import errno
 from typing import TYPE_CHECKING
 
-from debugserver.errors import MalformedPacket, NoSuchProcess, NoSuchThread
+from debugserver.errors import MalformedPacket, NoSuchProcess, NoSuchThread, TargetError
 from debugserver.rsp import fields
-from debugserver.stub.registry import packet
-from debugserver.target.capabilities import Registers
+from debugserver.stub.registry import LLDB_ONLY, packet
+from debugserver.target.capabilities import Registers, RegisterState
 
 if TYPE_CHECKING:
     from debugserver.arch.architecture import Register
@@ -59,6 +60,28 @@ def write_register(session: Session, registers: Registers, args: bytes) -> Reply
     if not separator or len(data) != register.size:
         raise MalformedPacket(f"{register.name} has {register.size} bytes")
     registers.write_register(session.thread(), register.number, data)
+    return b"OK"
+
+
+@packet("QSaveRegisterState", needs=RegisterState, no_process=errno.ENOENT, dialects=LLDB_ONLY, of_thread=True)
+def save_registers(session: Session, states: RegisterState, args: bytes) -> Reply:
+    """Keep all registers of a thread, for one QRestoreRegisterState: the reply is a decimal number for them."""
+    thread = session.thread()
+    number = next(session.state_numbers)
+    session.saved_states[number] = (thread, states.save_state(thread))
+    return b"%d" % number
+
+
+@packet("QRestoreRegisterState", needs=RegisterState, no_process=errno.ENOENT, dialects=LLDB_ONLY, of_thread=True)
+def restore_registers(session: Session, states: RegisterState, args: bytes) -> Reply:
+    """Put all registers of a thread back to what QSaveRegisterState kept; only once."""
+    if not args.isdigit():
+        raise MalformedPacket("the number of a saved state is needed")
+    thread, state = session.saved_states.get(int(args), (None, None))
+    if thread is None or thread != session.thread():
+        raise TargetError(f"there is no saved state {int(args)} of this thread")
+    states.restore_state(thread, state)
+    del session.saved_states[int(args)]
     return b"OK"
 
 
