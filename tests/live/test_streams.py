@@ -338,3 +338,36 @@ def test_a_terminal_of_its_own_for_every_run(serve: Callable[..., Server]) -> No
         r"(/dev/pts/\d+\r\n)session (\d+) of \2\r\ncontrolled\r\n\1session (\d+) of \3\r\ncontrolled\r\n"
     )
     assert match[2] != match[3]
+
+
+# A terminal in the client's hands
+
+
+IN_HAND = ("--stdio=client-pty",)
+
+
+def test_what_is_typed_at_the_client_goes_to_the_program(serve: Callable[..., Server]) -> None:
+    """As to any terminal: it comes back as an echo, and lines end with CR LF."""
+    with connected(serve(*shell("stty size; read line; echo read $line"), options=IN_HAND).address) as client:
+        assert client.request(b"QPassSignals:14;1c") == b"OK"  # SIGWINCH, too
+        assert client.request(b"QSetSTDIOWindowSize:cols=132;rows=43") == b"OK"
+        assert client.request(b"I" + b"a line\n".hex().encode()) == b"OK"
+        client.resume()
+        assert client.wait_stop().kind == "W"
+        assert client.console == b"a line\r\n43 132\r\nread a line\r\n"
+
+
+def test_an_interrupt_key_typed_at_the_client_is_a_signal(serve: Callable[..., Server]) -> None:
+    with connected(serve(*shell("read line"), options=IN_HAND).address) as client:
+        assert client.request(b"I03") == b"OK"
+        client.resume()
+        assert client.wait_stop().signal == SIGINT
+
+
+def test_a_program_with_all_streams_elsewhere_has_no_terminal(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    files = (f"--stdin={os.devnull}", f"--stdout={out}", f"--stderr={out}")
+    with Server(OURS, *IN_HAND, *files, "localhost:0", *shell("tty </dev/tty || echo no terminal")) as server:
+        stop, console = run_to_its_end(server)
+    assert (stop.status, console) == (0, b"")
+    assert out.read_text().endswith("no terminal\n")

@@ -70,9 +70,9 @@ class Lldb:
     def __init__(self, installation: Installation, server: Path | None = None) -> None:
         """`server` is what it starts for local debugging."""
         self._command = installation.command
-        self._environment = {**os.environ, "TERM": "dumb"}
+        self.environment = {**os.environ, "TERM": "dumb"}
         if server is not None:
-            self._environment["LLDB_DEBUGSERVER_PATH"] = str(server)
+            self.environment["LLDB_DEBUGSERVER_PATH"] = str(server)
 
     def __call__(self, *commands: str, program: Path | None = None, deadline: float = 4 * DEADLINE) -> str:
         """Run `commands`; the output, in which each command stands before what it printed."""
@@ -89,7 +89,7 @@ class Lldb:
             line += ["-O", command]
         # Given one by one, commands end with the first that fails.
         line += ["-o", f"command source --stop-on-error false --stop-on-continue false {script.name}"]
-        return LldbSession([*line, *([str(program)] if program else [])], self._environment, Path(script.name))
+        return LldbSession([*line, *([str(program)] if program else [])], self.environment, Path(script.name))
 
 
 class LldbSession:
@@ -127,6 +127,10 @@ class LldbSession:
     def text(self) -> str:
         """What it has printed so far."""
         return self._output.text
+
+    def kill(self) -> None:
+        """End it without a word to the server."""
+        self._process.kill()
 
     def wait(self, deadline: float = 2 * DEADLINE) -> None:
         """Until it has ended."""
