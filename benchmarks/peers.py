@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 ROOT = Path(__file__).resolve().parents[1]
 DEADLINE = 20.0  # seconds for a server to end
@@ -30,7 +30,7 @@ class Peer(NamedTuple):
     title: str
     command: tuple[str, ...]
     dialect: str  # client.c: what is negotiated with it
-    tree: Path = ROOT  # where its sources are, if it is ours
+    tree_of_ours: Path | None = None  # where the sources are, if it is our server
 
     @property
     def is_lldb(self) -> bool:
@@ -59,13 +59,18 @@ def ours(tree: Path = ROOT, name: str = "ours") -> Peer:
     return Peer(name, "debugserver" if name == "ours" else name, (sys.executable, "-m", "debugserver"), "gdb", tree)
 
 
-def all_peers() -> list[Peer]:
-    """In the order of the table; ours is the first."""
-    return [
-        ours(),
-        Peer("gdbserver", "GNU gdbserver 18.1", (_vendored("gdb_for_pwndbg", "gdbserver"),), "gdb"),
-        Peer("lldb-server", "lldb-server 23.1", (_vendored("lldb_for_pwndbg", "lldb-server"), "gdbserver"), "lldb"),
-    ]
+def gdbserver() -> Peer:
+    """GNU gdbserver."""
+    return Peer("gdbserver", "GNU gdbserver 18.1", (_vendored("gdb_for_pwndbg", "gdbserver"),), "gdb")
+
+
+def lldb_server() -> Peer:
+    """LLDB's."""
+    return Peer("lldb-server", "lldb-server 23.1", (_vendored("lldb_for_pwndbg", "lldb-server"), "gdbserver"), "lldb")
+
+
+PEERS: dict[str, Callable[[], Peer]] = {"ours": ours, "gdbserver": gdbserver, "lldb-server": lldb_server}
+"""In the order of the table; ours is the first."""
 
 
 @contextmanager
@@ -85,7 +90,9 @@ def serving(peer: Peer, program: Sequence[str]) -> Iterator[Server]:
 
 def _start(peer: Peer, program: Sequence[str]) -> tuple[subprocess.Popen[bytes], IO[bytes]]:
     where = [":0", *program] if program else ["--multi", ":0"]
-    environment = {**os.environ, "PYTHONPATH": str(peer.tree / "src"), "PYTHONDONTWRITEBYTECODE": ""}
+    environment = dict(os.environ)
+    if peer.tree_of_ours:
+        environment |= {"PYTHONPATH": str(peer.tree_of_ours / "src"), "PYTHONDONTWRITEBYTECODE": ""}
     process = subprocess.Popen(
         [*peer.command, *where],
         stdin=subprocess.DEVNULL,

@@ -138,7 +138,9 @@ int main(int argc, char **argv)
     int threads = argc > 1 ? atoi(argv[1]) : 1;
     int i;
 
-    prctl(PR_SET_PDEATHSIG, SIGKILL); /* nothing is left behind when the server dies */
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* nothing is left behind when the server dies, */
+    if (getppid() == 1)
+        return 1; /* or has died already */
     fill();
     signal(SIGUSR1, on_signal);
     pthread_barrier_init(&started, NULL, (unsigned)threads);
