@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.unit.scratch import Scratch, scratch
+from tests.unit import one_by_one
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from pathlib import Path
 
 
-@pytest.fixture(scope="module")
-def scratch_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scratch]:
-    with scratch(tmp_path_factory.mktemp("scratch")) as started:
-        yield started
+@pytest.fixture(scope="session")
+def one_by_one_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return one_by_one.build(tmp_path_factory.mktemp("one_by_one"))

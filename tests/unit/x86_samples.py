@@ -14,11 +14,11 @@ ONE_OPERAND = ("inc", "dec", "neg", "not")
 CONDITIONS = "o no b ae e ne be a s ns p np l ge le g".split()
 REGISTERS = {"byte": ("al", "dh", "cl"), "word": ("ax", "si"), "dword": ("eax", "ebp"), "qword": ("rax", "r13")}
 MEMORY = {
-    64: ("[rbx]", "[rsp+rcx*8+4]", "[rip+0x10000029]", "fs:[rcx]", "gs:[0x10]", "[ebx+ecx]", "[r9]"),
-    32: ("[ebx]", "[esp+ecx*8+4]", "[0x20000100]", "ds:[ebp+ecx]"),
+    64: ("[rbx]", "[rsp+rcx*8+4]", "[rip+0xca90f09]", "fs:[rcx]", "gs:[0x10]", "[ebx+ecx]", "[r9]"),
+    32: ("[ebx]", "[esp+ecx*8+4]", "[0x20000f00]", "ds:[ebp+ecx]"),
 }
 
-PLACES = {64: ("[rbx]", "[rip+0x10000029]"), 32: ("[ebx]", "[0x20000100]")}
+PLACES = {64: ("[rbx]", "[rip+0xca90f09]"), 32: ("[ebx]", "[0x20000f00]")}
 
 
 def sizes(bits: int) -> list[str]:
@@ -56,7 +56,7 @@ def moves(bits: int) -> Iterable[str]:
         yield f"set{condition} byte ptr [{pointers[1]}-3]"
     if bits == 64:
         yield from ("cdqe", "cqo", "movsxd rdx, ebx", "movsxd rax, dword ptr [rbx]", "movabs rax, 0x8123456789abcdef")
-        yield from ("movabs rax, [0x20000008]", "mov sil, r9b", "xchg rax, r8", "lea rax, [rbx+r8*8-0x12345]")
+        yield from ("movabs rax, [0x20000f08]", "mov sil, r9b", "xchg rax, r8", "lea rax, [rbx+r8*8-0x12345]")
 
 
 def stack(bits: int) -> Iterable[str]:
@@ -91,42 +91,88 @@ def vectors(bits: int) -> Iterable[str]:
 
 def integers(bits: int) -> Iterable[str]:
     for place in PLACES[bits]:
-        yield from (f"{name} dword ptr {place}" for name in ("mul", "imul", "div", "idiv", "lock inc"))
-        yield from (f"lock {name} {place}, eax" for name in ("add", "xadd", "cmpxchg", "sub"))
-        yield from (f"{name} ecx, {place}" for name in ("imul", "bsf", "popcnt", "movbe", "xchg"))
+        yield from (f"{name} dword ptr {place}" for name in ("mul", "imul", "div", "idiv"))
+        yield from (f"{name} ecx, {place}" for name in ("imul", "bsf", "popcnt", "movbe"))
         yield from (f"{name} dword ptr {place}, 3" for name in ("shl", "sar", "rol", "rcr", "btc"))
         yield from (f"shld {place}, edx, cl", f"cmpxchg8b {place}", f"pop {place}", f"xadd {place}, dl")
-    yield from ("bswap eax", "cpuid", "cld", "stc", "lahf", "xlatb", "mul ecx", "shl edx, cl", "enter 0x20, 0", "pause")
+    yield from ("bswap eax", "cpuid", "cld", "stc", "lahf", "xlatb", "mul ecx", "shl edx, cl", "pause")
     yield from ("movsb", "rep movsb", "rep stosd", "repne scasb", "repe cmpsd", "lodsw", "lfence")
     if bits == 64:
-        yield from ("cmpxchg16b [rip+0x10000029]", "rep movsq", "xchg [rip+0x10000029], r9", "rdfsbase rax")
-        yield from ("adcx rax, [rip+0x10000029]", "mulx rax, rdx, [rip+0x10000029]", "mov [rip+0x10000029], ah")
+        yield from ("cmpxchg16b [rip+0xca90f09]", "rep movsq", "rdfsbase rax")
+        yield from ("adcx rax, [rip+0xca90f09]", "mulx rax, rdx, [rip+0xca90f09]", "mov [rip+0xca90f09], ah")
     else:
         yield from ("pushad", "popad", "aam", "daa", "bound eax, [ebx]")
+
+
+def atomic(bits: int) -> Iterable[str]:
+    for place in PLACES[bits]:
+        yield from (f"lock {name} {place}, eax" for name in ("add", "xadd", "cmpxchg", "sub"))
+        yield from (f"lock inc dword ptr {place}", f"xchg ecx, {place}", f"lock cmpxchg8b {place}")
+    if bits == 64:
+        yield from ("lock cmpxchg16b [rip+0xca90f07]", "xchg [rip+0xca90f09], r9")
 
 
 def loops(bits: int) -> Iterable[str]:
     yield from ("loop .+0x20", "loopne .-0x20", "loope .", "jmp .", "call .", "jecxz .+0x30")
     if bits == 64:
-        yield from ("jrcxz .+0x30", "call [rip+0x10000029]", "jmp [rip+0x10000029]", "push [rip+0x10000029]")
+        yield from ("jrcxz .+0x30", "call [rip+0xca90f09]", "jmp [rip+0xca90f09]", "push [rip+0xca90f09]")
     else:
         yield from ("jcxz .+0x30", "call .+5")
 
 
-MOVED = COMPUTED | {"vectors": vectors, "integers": integers, "loops": loops}
+MOVED = COMPUTED | {"vectors": vectors, "integers": integers, "atomic": atomic, "loops": loops}
 """What can be run elsewhere."""
 
-UNMOVED = ("syscall", "int 0x80", "int3", "ud2", "mov ss, ax", "fld1", "fnstenv [rbx]", "xbegin .+6", "retf", "iretq")
-"""What cannot, of code of 64 bits."""
+UNMOVED = {
+    64: (
+        *("syscall", "sysenter", "int 0x80", "int3", "ud2", "xbegin .+6", "retf", "iretq", "jmp fword ptr [rbx]"),
+        *("fld1", "fild dword ptr [rip]", "fnstenv [rbx]", "fcomi st, st(1)"),
+        *("mov ss, eax", "sldt eax", "sidt [rbx]", "sti", "enter 16, 1", "data16 ret", "data16 jmp rax"),
+    ),
+    32: (
+        "int 0x80",
+        "pop ss",
+        "call far ptr [ebx]",
+        "call 0x23:0x1000",
+        "iret",
+        "fld1",
+        "str ax",
+        "call ax",
+        "data16 jmp .+9",
+    ),
+}
+"""What cannot."""
+
+UNCOMPUTED = {
+    64: (
+        *("lock add [rbx], eax", "xchg [rbx], eax", "rep movsb", "shl eax, 3", "mul ecx", "pop [rbx]", "mov eax, ds"),
+        *("mov ds, eax", "push fs", "addps xmm0, [rbx]", "syscall", "data16 ret", "retf", "jmp fword ptr [rbx]"),
+    ),
+    32: (
+        "mov eax, gs:[0]",
+        "mov fs:[ebx], eax",
+        "mov cs:[ebx], eax",
+        "push ds",
+        "pop es",
+        "call ax",
+        "retw",
+        "int 0x80",
+    ),
+}
+"""What is left to the CPU."""
 
 
 def assemble(folder: Path, bits: int, *texts: str) -> list[bytes]:
     """Their bytes: of each the longest that an instruction may have, with others behind it."""
     distance = 16
+    data = assemble_block(folder, bits, *(f"{text}\n.balign {distance}, 0xcc" for text in texts))
+    return [data[start : start + distance - 1] for start in range(0, len(data), distance)]
+
+
+def assemble_block(folder: Path, bits: int, *lines: str) -> bytes:
+    """The bytes of a piece of code."""
     source, result, binary = (folder / f"code{bits}.{suffix}" for suffix in ("s", "o", "bin"))
-    lines = [f".balign {distance}, 0xcc\n{text}" for text in texts]
-    source.write_text("\n".join([".intel_syntax noprefix", *lines, f".balign {distance}, 0xcc\n"]))
+    source.write_text("\n".join([".intel_syntax noprefix", *lines, ""]))
     subprocess.run(["as", f"--{bits}", "-o", result, source], check=True, timeout=60)
     subprocess.run(["objcopy", "-O", "binary", "-j", ".text", result, binary], check=True, timeout=60)
-    data = binary.read_bytes()
-    return [data[start : start + distance - 1] for start in range(0, len(data), distance)]
+    return binary.read_bytes()

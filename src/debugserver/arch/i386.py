@@ -73,6 +73,7 @@ _AVX512 = Extension(
 _INSTRUCTIONS = X86Instructions(
     32,
     OFFSETS["eflags"],
+    OFFSETS["orig_rax"],
     {OFFSETS["cs"]: COMPATIBILITY_SEGMENT} | {OFFSETS[name]: DATA_SEGMENT for name in ("ss", "ds", "es")},
 )
 _EXTENSIONS = (avx(_VECTORS), _AVX512, PKEYS)

@@ -97,8 +97,9 @@ class Instructions(ABC):
 
     @abstractmethod
     def applies(self, registers: bytearray) -> bool:
-        """Whether all this holds for a thread with these registers: it runs in this mode, and in none that would change
-        what instructions do."""
+        """Whether all this holds for a thread with these registers: it runs in this mode, and nothing in them changes
+        what instructions do. Of what they do not show, a caller has to know: a shadow stack, watched memory, and a
+        restartable sequence, which a thread leaves unseen where its pc is elsewhere for a while."""
 
     @abstractmethod
     def computation(self, code: bytes, address: int) -> Computation | None:

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 _TRAP_FLAG = 1 << 8
 _ALIGNMENT_CHECK = 1 << 18
+_DISTURBING = _TRAP_FLAG | _ALIGNMENT_CHECK
+
+_NO_SYSTEM_CALL = b"\xff" * 4
+"""In orig_rax, which is an int to the kernel. After any other it may move rip back, to restart a system call."""
 
 _REMEMBERED = 4096
 
@@ -26,16 +30,18 @@ class X86Instructions(Instructions):
 
     longest = 15
 
-    def __init__(self, bits: int, flags: int, selectors: Mapping[int, int]) -> None:
-        """`flags`: the offset of eflags in the register state; `selectors`: what holds at offsets of segment registers
-        where segments are as Linux makes them."""
+    def __init__(self, bits: int, flags: int, system_call: int, selectors: Mapping[int, int]) -> None:
+        """`flags` and `system_call`: the offsets of eflags and orig_rax in the register state; `selectors`: what
+        segment registers, by their offsets, hold where segments are as Linux makes them."""
         self._bits = bits
         self._flags = slice(flags, flags + 4)
+        self._system_call = slice(system_call, system_call + 4)
         self._selectors = tuple(selectors.items())
 
     def applies(self, registers: bytearray) -> bool:
-        flags = int.from_bytes(registers[self._flags], "little")
-        if flags & (_TRAP_FLAG | _ALIGNMENT_CHECK):
+        if int.from_bytes(registers[self._flags], "little") & _DISTURBING:
+            return False
+        if registers[self._system_call] != _NO_SYSTEM_CALL:
             return False
         return all(registers[offset] == selector for offset, selector in self._selectors)
 

@@ -156,7 +156,10 @@ def _memory_reader(instruction: Instruction) -> Read:
 
 
 def _memory_writer(instruction: Instruction) -> Write:
+    """The code segment of 32 bits can only be read."""
     address_of, pack = _linear_address(instruction), UNSIGNED[_access_size(instruction)].pack
+    if not is_64_bit(instruction) and instruction.memory_segment == Register.CS:
+        raise Unknown
 
     def write(registers: bytearray, memory: MemoryAccess, value: int) -> None:
         memory.write(address_of(registers), pack(value))

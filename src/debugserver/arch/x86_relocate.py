@@ -27,6 +27,17 @@ from debugserver.arch.x86_code import NEAR_BRANCHES, POINTER, RIP, canonical, is
 _HELPERS = (Register.RSI, Register.RDI, Register.RBX, Register.RDX, Register.RCX, Register.RAX)
 """As a base they need no prefix and no displacement; no instruction uses all of them."""
 
+_UNMOVABLE = frozenset(
+    {
+        Mnemonic.ENCLU,  # tells its caller's address
+        Mnemonic.ENTER,  # with frames that overlap, trying again after a fault is not the same
+        *(Mnemonic.SGDT, Mnemonic.SIDT, Mnemonic.SLDT, Mnemonic.SMSW, Mnemonic.STR),
+        *(
+            Mnemonic.CLI,
+            Mnemonic.STI,
+        ),  # as those before: the kernel may emulate it, and the step ends an instruction later
+    }
+)
 _CALLS = frozenset({FlowControl.CALL, FlowControl.INDIRECT_CALL})
 _RELATIVE = frozenset({FlowControl.UNCONDITIONAL_BRANCH, FlowControl.CONDITIONAL_BRANCH, FlowControl.CALL})
 
@@ -109,11 +120,11 @@ def _body(instruction: Instruction, code: bytes) -> _Body | None:
 
 
 def _is_special(instruction: Instruction) -> bool:
-    """Whether it leaves in more places than rip and the stack where it ran, or the CPU does not stop behind it."""
+    """Whether it leaves in more places than rip and the stack where it ran, or the step does not end behind it."""
     if instruction.flow_control in _CALLS and instruction.stack_pointer_increment != -pointer_size(instruction):
         return True
     loads_stack_segment = instruction.op_count > 0 and instruction.op0_register == Register.SS
-    return loads_stack_segment or instruction.mnemonic == Mnemonic.ENCLU or _is_x87(instruction)
+    return loads_stack_segment or instruction.mnemonic in _UNMOVABLE or _is_x87(instruction)
 
 
 def _is_x87(instruction: Instruction) -> bool:
