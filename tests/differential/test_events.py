@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     Both = Callable[..., None]
 
 PROGRAM = compile_program("events", "-no-pie")
+CLONES = compile_program("clones", "-no-pie")
 TEN_THREADS = compile_program("ten_threads", "-no-pie")
 WITH_EVENTS = OFFERED + ";fork-events+;vfork-events+;exec-events+;QThreadOptions+"
 
@@ -176,6 +177,17 @@ def test_exec(events: Both, what: str) -> None:
 
 
 # Threads
+
+
+@pytest.mark.parametrize("memory", [(), ("vm",)], ids=["own memory", "shared memory"])
+def test_a_clone_that_is_a_thread_group_of_its_own(both: Both, memory: tuple[str, ...]) -> None:
+    def scenario(side: Side) -> Iterator[object]:
+        yield resume(side)
+        yield len(side.threads())
+        yield resume(side, side.named(b"vCont;C1e:p{pid}.{tid1};c"))
+        yield side.output.wait_for("status a")[0]
+
+    both(scenario, "localhost:0", CLONES, "signal", *memory)
 
 
 def test_thread_events(events: Both) -> None:

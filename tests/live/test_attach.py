@@ -64,6 +64,7 @@ def crowd() -> Iterator[Running]:
     """The crowd, once every thread has begun to count and the sleepers sleep."""
     with running("crowd", CROWD) as target:
         wait_until(lambda: sum(t > 0 for t in target.read("turns", 8, CROWD)) == CROWD - SLEEPERS - 1, "all count")
+        wait_until(lambda: all(target.read("sleepers", 4, SLEEPERS)), "the sleepers are born")
         wait_until(lambda: all(t[:2] == "0 " for t in sleeping_places(target).values()), "the sleepers sleep")
         yield target
 

@@ -14,6 +14,7 @@ import pytest
 from tests.live.session import (
     PLAIN,
     SIGKILL,
+    SIGUSR1,
     STATIC,
     WITH_EVENTS,
     Session,
@@ -110,6 +111,69 @@ def test_both_debugged(debug: Callable[..., Session], way: str) -> None:
     else:
         assert "vforkdone" in session.run().pairs
     exited(session.run(), 0)
+
+
+MEMORY = pytest.mark.parametrize("memory", [(), ("vm",)], ids=["own memory", "shared memory"])
+
+
+@MEMORY
+def test_a_clone_that_is_a_thread_group_of_its_own(debug: Callable[..., Session], memory: tuple[str, ...]) -> None:
+    """A thread to clients, as GNU gdbserver has it. In memory of its own it meets no breakpoint."""
+    session = debug("clones", "signal", *memory)
+    leader = session.ids()[0]
+    session.insert("shared")
+    stop = session.run()
+    clone = thread_of(stop)
+    assert session.ids() == [leader, clone]
+    if memory:
+        assert pc_of(stop) == session.symbols["shared"]
+        session.step_off(stop, "shared")
+        stop = session.run()
+    assert (thread_of(stop), stop.signal) == (clone, SIGUSR1)
+    stop = session.go(f"C{SIGUSR1:02x}:{name(clone)};c")
+    assert (thread_of(stop), pc_of(stop)) == (leader, session.symbols["shared"])
+    assert session.ids() == [leader]
+    session.remove("shared")
+    exited(session.run(), 0)
+    session.server.output.wait_for(f"^status {signal.SIGUSR1:x}$")
+
+
+@MEMORY
+def test_a_clone_that_execs(debug: Callable[..., Session], memory: tuple[str, ...]) -> None:
+    session = debug("clones", "exec", *memory)
+    leader = session.ids()[0]
+    session.insert("shared")
+    stop = session.run()
+    if memory:
+        session.step_off(stop, "shared")
+        stop = session.run()
+    assert (thread_of(stop), pc_of(stop)) == (leader, session.symbols["shared"])
+    assert session.ids() == [leader]
+    session.remove("shared")
+    exited(session.run(), 0)
+    session.server.output.wait_for("^status 700$")
+
+
+@MEMORY
+def test_a_clone_that_outlives_its_process(debug: Callable[..., Session], memory: tuple[str, ...]) -> None:
+    session = debug("clones", "outlive", *memory)
+    session.insert("shared")
+    stop = session.run()
+    if memory:
+        session.step_off(stop, "shared")
+        stop = session.run()
+    exited(stop, 0)
+    session.server.output.wait_for("^clone called 2 times$")
+
+
+@MEMORY
+def test_a_clone_is_killed_with_its_process(debug: Callable[..., Session], memory: tuple[str, ...]) -> None:
+    session = debug("clones", "signal", *memory)
+    pid, _ = session.ids()[0]
+    stop = session.run()
+    clone = thread_of(stop)[1]
+    session.expect_ok(f"vKill;{pid:x}")
+    wait_until(lambda: is_gone(clone), "the clone ends")
 
 
 def test_killed_while_it_forks(connect: Callable[..., Session]) -> None:

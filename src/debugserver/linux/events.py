@@ -45,6 +45,7 @@ def _handle_exit(tracer: Tracer, tid: int, status: Exited) -> None:
     process = tracer.table.find_process(tid)
     thread = tracer.table.find_tid(tid)
     if process is not None:
+        family.let_clones_go(tracer, process)
         tracer.table.remove_process(process)
         tracer.last_ended = process
         family.release_orphans(tracer)

@@ -8,6 +8,7 @@ inside, as a guest, until it leaves that memory; a guest steps over the breakpoi
 from __future__ import annotations
 
 import signal
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from debugserver.errors import NoSuchProcess, NoSuchThread
@@ -50,35 +51,51 @@ def handle_event(tracer: Tracer, thread: LinuxThread, event: int) -> bool:
 
 def _welcome(tracer: Tracer, parent: LinuxThread, event: int) -> None:
     tid = ptrace.event_message(parent.tid)
-    if event == ptrace.EVENT_CLONE and _is_thread(tracer, parent, tid):
-        _welcome_thread(tracer, parent, tid)
-        return
-    # The child stops before it runs anything; with its parent standing here, nothing can change in between.
-    status = tracer.early.pop(tid, None) or tracer.await_status(tid)
-    if isinstance(status, Stopped):
+    if event == ptrace.EVENT_CLONE:
+        _welcome_clone(tracer, parent, tid)
+    elif isinstance(_first_status(tracer, tid), Stopped):
         _welcome_child(tracer, parent, tid, is_vfork=event == ptrace.EVENT_VFORK)
 
 
-def _is_thread(tracer: Tracer, parent: LinuxThread, tid: int) -> bool:
-    """A clone that shares the memory is a thread to clients, even if it is not of the process's thread group."""
-    return tracer.procfs.thread_group(tid) in (parent.process.pid, 0) or ptrace.share_memory(parent.tid, tid)
+def _welcome_clone(tracer: Tracer, parent: LinuxThread, tid: int) -> None:
+    """A thread to clients, as it is to GNU gdbserver, even if it is a thread group of its own. One that has memory of
+    its own besides meets none of our breakpoints."""
+    group = tracer.procfs.thread_group(tid) or parent.process.pid
+    first_stop = None
+    if group != parent.process.pid and not ptrace.share_memory(parent.tid, tid):
+        first_stop = _first_status(tracer, tid)
+        _clear_copy(parent.process, tid)
+    thread = tracer.table.find_tid(tid) or tracer.table.add_thread(parent.process, tid)
+    thread.group = group
+    _welcome_thread(tracer, parent, thread, first_stop or tracer.early.pop(tid, None))
 
 
-def _welcome_thread(tracer: Tracer, parent: LinuxThread, tid: int) -> None:
-    thread = tracer.table.find_tid(tid)
-    if thread is None:
-        thread = tracer.table.add_thread(parent.process, tid)
+def _first_status(tracer: Tracer, tid: int) -> Status | None:
+    """It stops before it runs anything; with its parent standing here, nothing can change in between."""
+    return tracer.early.pop(tid, None) or tracer.await_status(tid)
+
+
+def _clear_copy(parent: LinuxProcess, pid: int) -> None:
+    """Take our breakpoints out of a copy of a process's memory, whose owner has not run yet."""
+    try:
+        memory = MemoryFile(pid)
+    except NoSuchProcess:
+        return
+    parent.breakpoints.copy(memory).clear(memory)
+    memory.close()
+
+
+def _welcome_thread(tracer: Tracer, parent: LinuxThread, thread: LinuxThread, first_stop: Status | None) -> None:
     thread.resumed = parent.resumed
-    first_stop: Status | None = tracer.early.pop(tid, None)
     if parent.reports_clones:
         thread.resumed = False
         thread.announced = False
         parent.event = Stop(parent.id, signal.SIGTRAP, StopReason.CLONE, child=thread.id)
-        first_stop = first_stop or tracer.await_status(tid)
+        first_stop = first_stop or tracer.await_status(thread.tid)
     elif tracer.reports_threads:
         thread.event = Stop(thread.id, signal.SIGTRAP, StopReason.THREAD_CREATED)
     if first_stop is not None:
-        events.handle_status(tracer, tid, first_stop)
+        events.handle_status(tracer, thread.tid, first_stop)
 
 
 def _welcome_child(tracer: Tracer, parent: LinuxThread, pid: int, *, is_vfork: bool) -> None:
@@ -114,13 +131,9 @@ def _add_child(
 
 
 def _release_child(parent: LinuxProcess, pid: int) -> None:
-    try:
-        memory = MemoryFile(pid)
-        parent.breakpoints.copy(memory).clear(memory)
-        memory.close()
+    _clear_copy(parent, pid)
+    with suppress(NoSuchThread):
         ptrace.detach(pid, 0)
-    except (NoSuchProcess, NoSuchThread):
-        return
 
 
 def release_orphans(tracer: Tracer) -> None:
@@ -148,6 +161,29 @@ def release_guest(tracer: Tracer, thread: LinuxThread) -> None:
     release(tracer, thread)
 
 
+def let_clones_go(tracer: Tracer, process: LinuxProcess) -> None:
+    """Clones that are thread groups of their own outlive the process, or the program, of which we made them threads."""
+    clones = [thread for thread in process.threads.values() if thread.group != process.pid]
+    for thread in clones:
+        _stop(tracer, thread)
+    if clones:
+        process.breakpoints.clear(process.memory)
+    for thread in clones:
+        if thread.tid in process.threads:
+            tracer.table.remove_thread(thread)
+            release(tracer, thread)
+
+
+def _stop(tracer: Tracer, thread: LinuxThread) -> None:
+    """Stop it quietly, leaving the statuses of all others for later."""
+    thread.resumed = False
+    tracer.interrupt(thread)
+    while not thread.stopped and (status := tracer.await_status(thread.tid)):
+        events.handle_status(tracer, thread.tid, status)
+        if thread.tid not in thread.process.threads:
+            return
+
+
 def revive_leader(tracer: Tracer, tid: int) -> LinuxThread | None:
     """A thread that execs takes the id of its leader, which may have ended long ago."""
     process = tracer.table.find_process(tid)
@@ -160,6 +196,11 @@ def _become(tracer: Tracer, thread: LinuxThread) -> bool:
     if process.is_guest:
         release_guest(tracer, thread)
         return False
+    if thread.tid != process.pid:
+        tracer.end_thread(thread, 0)
+        release(tracer, thread)
+        return False
+    let_clones_go(tracer, process)
     _keep_only(tracer, thread, former=ptrace.event_message(thread.tid))
     if not tracer.table.sharers(process):
         process.memory.close()

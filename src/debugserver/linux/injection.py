@@ -101,8 +101,9 @@ def _calls(process: LinuxProcess) -> SystemCalls:
 
 
 def _find_thread(tracer: Tracer, process: LinuxProcess) -> LinuxThread:
-    """One that stands where its registers say where it goes on."""
-    able = [t for t in process.threads.values() if t.stopped and not (t.in_vfork or t.group_stopped)]
+    """One that stands where its registers say where it goes on; no clone, whose memory may be its own."""
+    group = [t for t in process.threads.values() if t.group == process.pid]
+    able = [t for t in group if t.stopped and not (t.in_vfork or t.group_stopped)]
     for thread in able:
         if not thread.in_system_call:
             return thread

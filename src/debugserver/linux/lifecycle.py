@@ -241,7 +241,9 @@ def kill_process(tracer: Tracer, process: LinuxProcess) -> None:
         for guest in guests:
             _free(tracer, guest, [])
         tracer.let_go()
-    ptrace.kill(process.pid)
+    for tid in (process.pid, *process.threads):
+        # A clone may be a thread group of its own.
+        ptrace.kill(tid)
     if not tracer.wait_until(lambda: tracer.table.find_process(process.pid) is not process):
         raise TargetError(f"process {process.pid} does not end; it may be stuck in the kernel (state D)")
     tracer.forget_ends(process.pid)

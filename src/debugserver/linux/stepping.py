@@ -39,7 +39,7 @@ def _step(tracer: Tracer, thread: LinuxThread) -> None:
     thread.stopped = False
     status = tracer.await_status(thread.tid, _PATIENCE)
     # Nothing yet, and asleep: the instruction was a system call that takes its time. It has been run.
-    while status is None and not tracer.procfs.in_system_call(thread.process.pid, thread.tid):
+    while status is None and not tracer.procfs.in_system_call(thread.group, thread.tid):
         status = tracer.await_status(thread.tid, _PATIENCE)
     if status == Stopped(signal.SIGTRAP, 0):
         thread.stopped = True

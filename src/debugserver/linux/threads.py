@@ -32,6 +32,7 @@ class LinuxThread:
         "dirty_banks",
         "event",
         "exec_path",
+        "group",
         "group_stopped",
         "halt_reported",
         "halting",
@@ -56,6 +57,8 @@ class LinuxThread:
         self.process = process
         self.tid = tid
         self.id = ThreadId(process.pid, tid)
+        self.group = process.pid
+        """Its thread group: where /proc has it. A clone may be one of its own, and outlive the process."""
         self.stopped = False
         self.resumed = False
         self.halting = False

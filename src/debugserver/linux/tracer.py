@@ -245,18 +245,19 @@ class Tracer:
             leader = process.threads.get(process.pid)
             if leader is None or leader.stopped or len(process.threads) == 1:
                 continue
-            if self._state(leader) == "Z" and any(map(self.lives_on, process.threads.values())):
+            group = (thread for thread in process.threads.values() if thread.group == process.pid)
+            if self._state(leader) == "Z" and any(map(self.lives_on, group)):
                 self.end_thread(leader, 0)
 
     def lives_on(self, thread: LinuxThread) -> bool:
         """Whether a thread is not ending with its whole process. One that we hold has left its stop when it is."""
-        if self.procfs.is_ending(thread.process.pid, thread.tid):
+        if self.procfs.is_ending(thread.group, thread.tid):
             return False
         return not thread.stopped or self._state(thread) == "t"
 
     def _state(self, thread: LinuxThread) -> str:
         try:
-            return self.procfs.state(thread.process.pid, thread.tid)
+            return self.procfs.state(thread.group, thread.tid)
         except NoSuchProcess:
             return "X"
 
