@@ -107,10 +107,10 @@ def test_one_register_is_its_part_of_the_file(subject: Subject) -> None:
     architecture = subject.target.architecture(subject.thread.pid)
     file = registers.read_registers(subject.thread)
     assert len(file) == architecture.register_file_size
-    values = registers.read_several(subject.thread, range(len(architecture.registers)))
-    for register, value in zip(architecture.registers, values, strict=True):
+    assert registers.read_several(subject.thread, range(len(architecture.registers))) == file
+    for register in architecture.registers:
+        value = registers.read_register(subject.thread, register.number)
         assert value == file[register.offset : register.offset + register.size], register.name
-        assert value == registers.read_register(subject.thread, register.number), register.name
 
 
 def test_registers_are_written(subject: Subject) -> None:

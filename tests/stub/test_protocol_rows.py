@@ -384,11 +384,6 @@ def test_breakpoint_reasons_only_for_clients_that_know_them() -> None:
     assert stop_reply(ask(stub, b"c")) == stopped(5, "10")
 
 
-def test_the_core_is_told_where_it_is_known(target: FakeTarget, stub: Stub) -> None:
-    target.cores[MAIN] = 3
-    assert stop_reply(ask(stub, b"?")) == stopped(5, "p10.10", core="3")
-
-
 @pytest.mark.parametrize(
     ("event", "offered", "reply"),
     [

@@ -42,7 +42,7 @@ def test_encode_thread_id() -> None:
 
 
 def test_actions() -> None:
-    assert resume.parse_actions(b"s:p1.2;C0b:-1;r10,20:5;t:7;S05;c") == [
+    assert list(resume.parse_actions(b"s:p1.2;C0b:-1;r10,20:5;t:7;S05;c")) == [
         ResumeAction("s", 0, 0, 0, ThreadSelector(1, 2)),
         ResumeAction("C", 11, 0, 0, ThreadSelector(None, ALL)),
         ResumeAction("r", 0, 0x10, 0x20, ThreadSelector(None, 5)),
@@ -79,9 +79,16 @@ def test_bad_signal_and_address(text: bytes) -> None:
 
 
 def test_encode_stop() -> None:
-    pairs = [(b"06", b"00"), (b"swbreak", b""), (b"thread", b"p1.2")]
+    pairs = [b"06:00;", b"swbreak:;", b"thread:p1.2;"]
     assert stop_reply.encode_stop(5, pairs) == b"T0506:00;swbreak:;thread:p1.2;"
     assert stop_reply.encode_stop(31, []) == b"T1f"
+
+
+def test_register_pairs() -> None:
+    pairs = stop_reply.RegisterPairs([(6, 2), (16, 1), (7, 4)])
+    assert pairs.encode(b"\x01\x02\xff\x00\x10\x20\x30") == b"06:0102;10:ff;07:00102030;"
+    assert stop_reply.RegisterPairs([(0, 8)]).encode(bytes(8)) == b"00:0000000000000000;"
+    assert stop_reply.RegisterPairs([]).encode(b"") == b""
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,7 @@ class Echo:
     def __init__(self, settings: Settings) -> None:
         self.ended = False
         self.running = False
+        self.idle = True
         self.closed = False
         self.events = 0
         self.work_left = 0

@@ -88,8 +88,8 @@ class RegisterCodec(ABC):
         """Replace the whole register file in the banks."""
 
     @abstractmethod
-    def read_general(self, bank: bytes | bytearray) -> Sequence[bytes]:
-        """The values of `Architecture.general`, in that order, from the one bank (NT_PRSTATUS) that holds them all."""
+    def read_general(self, bank: bytes | bytearray) -> bytes:
+        """The values of `Architecture.general`, one after the other, from the bank (NT_PRSTATUS) that has them all."""
 
 
 class Architecture:

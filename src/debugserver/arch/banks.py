@@ -103,6 +103,5 @@ class BankCodec(RegisterCodec):
         for section, span in self._sections:
             section.write(banks[section.bank], data[span])
 
-    def read_general(self, bank: bytes | bytearray) -> Sequence[bytes]:
-        values: tuple[bytes, ...] = self._general(bytes(bank))
-        return values
+    def read_general(self, bank: bytes | bytearray) -> bytes:
+        return b"".join(self._general(bytes(bank)))

@@ -139,7 +139,7 @@ def _classify_system_call(thread: LinuxThread) -> bool:
 
 def _sent_by_somebody(thread: LinuxThread) -> bool:
     """SIGTRAP by kill(2) and its kin: a signal like any other."""
-    thread.trap_code = int.from_bytes(ptrace.read_siginfo(thread.tid)[8:12], "little", signed=True)
+    thread.trap_code = ptrace.signal_code(thread.tid)
     return thread.trap_code != _SI_KERNEL and thread.trap_code not in _TRAP_CODES
 
 

@@ -101,8 +101,17 @@ class LinuxExecution(Execution):
 
     def next_event(self) -> Event | None:
         tracer = self._tracer
+        tracer.collect()
+        if event := self._next_collected():
+            return event
+        # Nothing: now the wake-ups that have come mean nothing any more, unless a status came just before.
         tracer.drain_wakeup()
         tracer.collect()
+        return self._next_collected()
+
+    def _next_collected(self) -> Event | None:
+        tracer = self._tracer
+        tracer.find_dead_leaders()
         if tracer.exits:
             return tracer.exits.popleft()
         while tracer.ready:

@@ -16,6 +16,7 @@ import sys
 from debugserver.errors import NoSuchThread, TargetError
 
 libc = ctypes.CDLL(None, use_errno=True)
+_get_errno, _set_errno = ctypes.get_errno, ctypes.set_errno
 
 _CONT = 7
 _SINGLESTEP = 9
@@ -65,6 +66,7 @@ _SYSCALL_INFO_ENTRY = 1
 SIGINFO_SIZE = 128
 _SIGNAL_SET_SIZE = 8
 ALL_SIGNALS = (1 << 64) - 1
+_SIGNAL_CODE = struct.Struct("i")
 GENERAL_REGISTERS_SIZE = 27 * 8
 """struct user_regs_struct of x86-64 (sys/user.h)."""
 _DEBUG_REGISTERS_OFFSET = 848
@@ -74,6 +76,10 @@ _LARGEST_REGISTER_SET = 16384
 _ptrace = libc.ptrace
 _ptrace.restype = ctypes.c_long
 _ptrace.argtypes = (ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p)
+
+_answer = bytearray(_LARGEST_REGISTER_SET)
+"""Where the kernel puts what it is asked for: of one place, the address has to be found only once."""
+_ANSWER = ctypes.addressof(ctypes.c_char.from_buffer(_answer))
 
 
 class _IoVector(ctypes.Structure):
@@ -86,8 +92,8 @@ class _PeekSiginfo(ctypes.Structure):
 
 def _call(request: int, tid: int, address: int, data: int) -> int:
     result: int = _ptrace(request, tid, address, data)
-    if result == -1 and (number := ctypes.get_errno()):
-        ctypes.set_errno(0)
+    if result == -1 and (number := _get_errno()):
+        _set_errno(0)
         raise _error(number, request, tid)
     return result
 
@@ -152,9 +158,8 @@ def event_message(tid: int) -> int:
 
 def read_general_registers(tid: int) -> bytearray:
     """PTRACE_GETREGS: struct user_regs_struct."""
-    data = bytearray(GENERAL_REGISTERS_SIZE)
-    _call(_GETREGS, tid, 0, _address(data))
-    return data
+    _call(_GETREGS, tid, 0, _ANSWER)
+    return _answer[:GENERAL_REGISTERS_SIZE]
 
 
 def write_general_registers(tid: int, data: bytearray) -> None:
@@ -164,11 +169,9 @@ def write_general_registers(tid: int, data: bytearray) -> None:
 
 def read_register_set(tid: int, kind: int) -> bytearray:
     """PTRACE_GETREGSET: the register set of an ELF note type, as long as the kernel makes it."""
-    data = bytearray(_LARGEST_REGISTER_SET)
-    vector = _IoVector(_address(data), len(data))
+    vector = _IoVector(_ANSWER, _LARGEST_REGISTER_SET)
     _call(_GETREGSET, tid, kind, ctypes.addressof(vector))
-    del data[vector.length :]
-    return data
+    return _answer[: vector.length]
 
 
 def write_register_set(tid: int, kind: int, data: bytearray) -> None:
@@ -202,6 +205,13 @@ def read_siginfo(tid: int) -> bytearray:
     data = bytearray(SIGINFO_SIZE)
     _call(_GETSIGINFO, tid, 0, _address(data))
     return data
+
+
+def signal_code(tid: int) -> int:
+    """si_code of the siginfo of the signal that stopped the thread (PTRACE_GETSIGINFO)."""
+    _call(_GETSIGINFO, tid, 0, _ANSWER)
+    code: int = _SIGNAL_CODE.unpack_from(_answer, 8)[0]
+    return code
 
 
 def write_siginfo(tid: int, data: bytearray) -> None:

@@ -41,12 +41,13 @@ def bank(thread: LinuxThread, kind: int) -> bytearray:
 
 def flush(thread: LinuxThread) -> None:
     """Write back what was changed; what was read is no longer true once the thread runs."""
-    for kind in thread.dirty_banks:
-        if kind == NT_PRSTATUS:
-            ptrace.write_general_registers(thread.tid, thread.banks[kind])
-        else:
-            ptrace.write_register_set(thread.tid, kind, thread.banks[kind])
-    thread.dirty_banks.clear()
+    if thread.dirty_banks:
+        for kind in thread.dirty_banks:
+            if kind == NT_PRSTATUS:
+                ptrace.write_general_registers(thread.tid, thread.banks[kind])
+            else:
+                ptrace.write_register_set(thread.tid, kind, thread.banks[kind])
+        thread.dirty_banks.clear()
     thread.banks.clear()
 
 
@@ -142,12 +143,12 @@ class LinuxRegisters(Registers, RegisterState):
         if kind == NT_PRSTATUS:
             _end_system_call(before, changed)
 
-    def read_several(self, thread: ThreadId, numbers: Sequence[int]) -> list[bytes]:
+    def read_several(self, thread: ThreadId, numbers: Sequence[int]) -> bytes:
         stopped, codec = self._access(thread)
         architecture = stopped.process.architecture
         if architecture is not None and numbers is architecture.general:
-            return list(codec.read_general(bank(stopped, NT_PRSTATUS)))
-        return [self.read_register(thread, number) for number in numbers]
+            return codec.read_general(bank(stopped, NT_PRSTATUS))
+        return super().read_several(thread, numbers)
 
     def save_state(self, thread: ThreadId) -> SavedState:
         stopped, codec = self._access(thread)

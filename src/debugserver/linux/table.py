@@ -28,6 +28,18 @@ class ProcessTable:
         """Those that clients see, oldest first."""
         return [process for process in self._processes.values() if not process.is_hidden]
 
+    def has_process(self, pid: int | None = None) -> bool:
+        """Whether clients see this one; None: any."""
+        if pid is not None:
+            process = self._processes.get(pid)
+            return process is not None and not process.is_hidden
+        return any(not process.is_hidden for process in self._processes.values())
+
+    def has_thread(self, thread: ThreadId) -> bool:
+        """Whether clients see it."""
+        found = self._by_tid.get(thread.tid)
+        return found is not None and found.id == thread and found.announced and not found.process.is_hidden
+
     def process(self, pid: int) -> LinuxProcess:
         """NoSuchProcess unless clients see it."""
         process = self._processes.get(pid)

@@ -111,6 +111,12 @@ class LinuxTarget(Target):
     def processes(self) -> Sequence[int]:
         return [process.pid for process in self._table.processes()]
 
+    def has_process(self, pid: int | None = None) -> bool:
+        return self._table.has_process(pid)
+
+    def has_thread(self, thread: ThreadId) -> bool:
+        return self._table.has_thread(thread)
+
     def threads(self, pid: int) -> Sequence[ThreadId]:
         return [thread.id for thread in self._table.process(pid).threads.values() if thread.announced]
 

@@ -164,7 +164,7 @@ class LinuxProcess:
     @property
     def is_hidden(self) -> bool:
         """Whether clients do not see it now."""
-        return self.is_guest or not self.announced
+        return self.guest_of is not None or not self.announced
 
     def add_thread(self, tid: int) -> LinuxThread:
         """A thread that we trace from now on; it counts as running until it reports."""

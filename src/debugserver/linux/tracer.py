@@ -7,7 +7,6 @@ what there is to tell.
 
 from __future__ import annotations
 
-import os
 import select
 import signal
 import time
@@ -16,9 +15,10 @@ from typing import TYPE_CHECKING
 
 from debugserver.errors import NoSuchProcess, NoSuchThread
 from debugserver.linux import ptrace, registers, waits, watchpoints
+from debugserver.linux.child_signals import ChildSignals
 from debugserver.linux.events import handle_status
 from debugserver.linux.table import ProcessTable
-from debugserver.target.model import ProcessExit, ThreadExit
+from debugserver.target.model import ActionKind, ProcessExit, ThreadExit
 from debugserver.target.target import TargetLog, log_nothing
 
 if TYPE_CHECKING:
@@ -38,8 +38,11 @@ _MOST_STATUSES = 256
 _STOP_SIGNALS = frozenset({signal.SIGSTOP, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU})
 """Those that begin a job control stop, unless the program handles or ignores them."""
 
+_EAGER_LOOKS = 20
+"""Some ten microseconds."""
 _LOOK_AGAIN = 0.02
-"""Seconds between looks for a status of one thread: its wake-up may have been taken by somebody else's."""
+"""Seconds between looks for a status: its wake-up may have been that of another one, or, where the process has threads
+of its own (a test's timer, say), have gone to one of them."""
 
 
 class Tracer:
@@ -70,16 +73,14 @@ class Tracer:
         """What a process that is let go still gets; None: all but the debugger's own."""
         self._holds = 0
         """While it is not 0, what stops stays stopped."""
-        self.wakeup, self._wakeup_writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        signal.signal(signal.SIGCHLD, lambda number, frame: None)
-        signal.set_wakeup_fd(self._wakeup_writer, warn_on_full_buffer=False)
+        self._eager = False
+        """Something was just let run: it may stop again at once."""
+        self._signals = ChildSignals()
+        self.wakeup = self._signals.descriptor
 
     def close(self) -> None:
         """Hear of nothing any more."""
-        signal.set_wakeup_fd(-1)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        os.close(self.wakeup)
-        os.close(self._wakeup_writer)
+        self._signals.close()
 
     @property
     def holding(self) -> bool:
@@ -89,17 +90,19 @@ class Tracer:
     def run(self, thread: LinuxThread) -> None:
         """Let a stopped thread run or step, with its signal. One that was killed meanwhile reports its end by
         itself."""
-        self.log("threads", "run %d: %s, signal %d", thread.tid, thread.action.kind.value, thread.signal)
+        self.log("threads", "run %d: %s, signal %d", thread.tid, thread.action.kind, thread.signal)
+        process = thread.process
         if thread.signal in _STOP_SIGNALS:
-            thread.process.keeps_job_stop = True
+            process.keeps_job_stop = True
         try:
             registers.flush(thread)
-            self.flush_points(thread)
-            if thread.group_stopped and not thread.signal and not thread.stepping:
-                ptrace.listen(thread.tid)
-            elif thread.stepping:
+            if process.watchpoints.values is not thread.debug_registers:
+                self.flush_points(thread)
+            if thread.action.kind is not ActionKind.CONTINUE:
                 ptrace.step(thread.tid, thread.signal)
-            elif thread.process.caught_system_calls is not None:
+            elif thread.group_stopped and not thread.signal:
+                ptrace.listen(thread.tid)
+            elif process.caught_system_calls is not None:
                 ptrace.resume_to_system_call(thread.tid, thread.signal)
             else:
                 ptrace.resume(thread.tid, thread.signal)
@@ -109,6 +112,7 @@ class Tracer:
         thread.stopped = False
         thread.signal = 0
         thread.stop_signal = 0
+        self._eager = True
 
     def flush_points(self, thread: LinuxThread) -> None:
         """Put the process's points into the debug registers of a stopped thread."""
@@ -145,13 +149,23 @@ class Tracer:
 
     def collect(self) -> None:
         """Take in the statuses that are there; a program that makes them as fast as we read must not keep us here."""
+        found = self._look_eagerly() if self._eager else waits.poll()
         for _ in range(_MOST_STATUSES):
-            if not (found := waits.poll()):
+            if not found:
                 break
             handle_status(self, *found)
+            found = waits.poll()
         else:
             self.wake()
-        self._find_dead_leaders()
+
+    def _look_eagerly(self) -> tuple[int, Status] | None:
+        """A thread that was let run may stop within microseconds: to look a few times costs less than to sleep and be
+        woken."""
+        self._eager = False
+        for _ in range(_EAGER_LOOKS):
+            if found := waits.poll():
+                return found
+        return None
 
     def wait(self, seconds: float) -> bool:
         """Wait until there may be a status; whether there may."""
@@ -168,18 +182,11 @@ class Tracer:
 
     def drain_wakeup(self) -> None:
         """Forget that we were woken; to be called before `collect`."""
-        try:
-            while os.read(self.wakeup, 4096):
-                pass
-        except BlockingIOError:
-            return
+        self._signals.drain()
 
     def wake(self) -> None:
         """Make the server ask for events: statuses were taken in while it was not looking."""
-        try:
-            os.write(self._wakeup_writer, b"\0")
-        except BlockingIOError:
-            return
+        self._signals.raise_one()
 
     def wait_until(self, condition: Callable[[], bool], seconds: float = _STOP_DEADLINE) -> bool:
         """Take in statuses until the condition holds; whether it came to hold in time."""
@@ -187,12 +194,13 @@ class Tracer:
         while True:
             self.drain_wakeup()
             self.collect()
+            self.find_dead_leaders()
             if condition():
                 return True
             remaining = deadline - time.monotonic()
             if remaining <= 0:
                 return False
-            self.wait(remaining)
+            self.wait(min(_LOOK_AGAIN, remaining))
 
     def await_status(self, tid: int, seconds: float = _STOP_DEADLINE) -> Status | None:
         """The next status of one thread, leaving all others for later; None if there is none in time."""
@@ -236,7 +244,7 @@ class Tracer:
             self.hold([process])
             self.let_go()
 
-    def _find_dead_leaders(self) -> None:
+    def find_dead_leaders(self) -> None:
         """A leader that exits before its threads is a zombie that waitpid keeps to itself until the last of them ends.
 
         When the whole process ends, its leader is one too, for as long as the others take.

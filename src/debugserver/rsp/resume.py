@@ -5,6 +5,7 @@ Signal numbers are the client's. Source: GDB manual, "Packets", vCont.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from debugserver.errors import MalformedPacket
@@ -22,9 +23,10 @@ class ResumeAction(NamedTuple):
     selector: thread_id.ThreadSelector | None
 
 
-def parse_actions(text: bytes) -> list[ResumeAction]:
+@lru_cache(maxsize=64)
+def parse_actions(text: bytes) -> tuple[ResumeAction, ...]:
     """What follows `vCont;`: at least one action, leftmost first."""
-    return [_action(part) for part in text.split(b";")]
+    return tuple(_action(part) for part in text.split(b";"))
 
 
 def _action(text: bytes) -> ResumeAction:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import accumulate, pairwise
+from operator import itemgetter
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -11,9 +13,33 @@ from debugserver.rsp import thread_id
 from debugserver.rsp.fields import number
 
 
-def encode_stop(signal: int, pairs: Iterable[tuple[bytes, bytes]]) -> bytes:
-    """A thread stopped: `T`, the signal, and what `pairs` say of it."""
-    return b"T%02x%b" % (signal, b"".join([b"%b:%b;" % pair for pair in pairs]))
+def encode_stop(signal: int, pairs: Iterable[bytes]) -> bytes:
+    """A thread stopped: `T`, the signal, and what `pairs` (`name:value;`, one or several) say of it."""
+    return b"T%02x%b" % (signal, b"".join(pairs))
+
+
+class RegisterPairs:
+    """How the values of certain registers stand in a stop reply: `NN:hex;` for each."""
+
+    def __init__(self, registers: Iterable[tuple[int, int]]) -> None:
+        """`registers`: (number, size in bytes) of each."""
+        known = tuple(registers)
+        self.numbers = tuple(number for number, _ in known)
+        ends = tuple(accumulate([2 * size for _, size in known], initial=0))
+        self._form = "".join([f"{number:02x}:%s;" for number, _ in known])
+        # A getter of one item would return the item itself and not a tuple.
+        self._cut: Callable[[str], tuple[str, ...]] = itemgetter(
+            *[slice(start, end) for start, end in pairwise(ends)], slice(0, 0), slice(0, 0)
+        )
+        self._form += "%s%s"
+
+    def encode(self, values: bytes) -> bytes:
+        """`values`: of all of them, one after the other."""
+        return (self._form % self._cut(values.hex())).encode()
+
+    def by_number(self, values: bytes) -> Iterator[tuple[int, str]]:
+        """(number, hex) of each."""
+        return zip(self.numbers, self._cut(values.hex()), strict=False)
 
 
 def encode_exit(status: int, signal: int, pid: int | None = None) -> bytes:

@@ -21,6 +21,8 @@ _MOST_OUTPUT_PENDING = 64 * 1024
 _REFUSAL_DEADLINE = 2.0
 """Seconds that a client which is not served has to ask something and to hang up."""
 _MOST_READS = 64
+_LONGEST_TURN = 0.1
+"""Seconds for which the server may listen to nothing but this client, while it asks and nothing else can happen."""
 
 
 class Conversation(Protocol):
@@ -37,6 +39,10 @@ class Conversation(Protocol):
     @property
     def running(self) -> bool:
         """Whether to call `target_event` all the time."""
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing can happen but that the client asks for something."""
 
     @property
     def deadline(self) -> float | None:
@@ -136,12 +142,21 @@ class Client:
     def catch_up(self) -> None:
         """Take in all that has come. What a client did before it hung up is known only afterwards."""
         for _ in range(_MOST_READS):
-            if self.finished or not self._receive():
+            if self.finished or not self._take(self.connection.receive()):
                 return
 
-    def _receive(self) -> bool:
+    def _receive(self) -> None:
+        """Take in what has come, and while the client alone decides what happens next, what follows."""
+        connection = self.connection
+        if not self._take(connection.receive()) or not connection.can_linger:
+            return
+        end = time.monotonic() + _LONGEST_TURN
+        while self.stub.idle and not (connection.pending or self._loop.stopped) and time.monotonic() < end:
+            if not self._take(connection.linger()):
+                return
+
+    def _take(self, data: bytes | None) -> bool:
         """Whether anything had come."""
-        data = self.connection.receive()
         if data:
             self._log.bytes("remote", "received", data)
             self.stub.receive_data(data)

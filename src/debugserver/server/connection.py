@@ -1,13 +1,18 @@
-"""A byte stream to one client, whatever carries it. Never blocks; knows nothing of what the bytes mean."""
+"""A byte stream to one client, whatever carries it. Never blocks, but for a moment in `linger`; knows nothing of what
+the bytes mean."""
 
 from __future__ import annotations
 
 import os
 import socket
+import stat
+import struct
 from collections.abc import Callable
 
 _BUFFER_SIZE = 32 * 1024
-"""Short, and reused: a `recv` of 256 KiB maps and unmaps pages at every call."""
+"""Short: a `recv` of 256 KiB maps and unmaps pages at every call."""
+_LONGEST_LINGER = 0.02
+"""Seconds."""
 
 
 class Connection:
@@ -31,12 +36,14 @@ class Connection:
         self.broken = False
         """The client no longer takes what is sent."""
         self._on_close = on_close
-        self._buffer = memoryview(bytearray(_BUFFER_SIZE))
         self._pending = bytearray()
         self._was_blocking = {fd: os.get_blocking(fd) for fd in {reader, writer}}
         for descriptor in self._was_blocking:
             os.set_inheritable(descriptor, False)
-            os.set_blocking(descriptor, False)
+        self._socket = _as_socket(reader) if reader == writer else None
+        self.can_linger = self._socket is not None
+        for descriptor in self._was_blocking:
+            os.set_blocking(descriptor, self.can_linger)
 
     @property
     def pending(self) -> int:
@@ -46,13 +53,25 @@ class Connection:
     def receive(self) -> bytes | None:
         """What has arrived; None: nothing yet; empty: the client is gone."""
         try:
-            length = os.readv(self.reader, [self._buffer])
+            if self._socket is not None:
+                return self._socket.recv(_BUFFER_SIZE, socket.MSG_DONTWAIT)
+            return os.read(self.reader, _BUFFER_SIZE)
         except BlockingIOError:
             return None
         except OSError:
             # A reset, or the EIO of a terminal whose other side was closed.
             return b""
-        return bytes(self._buffer[:length])
+
+    def linger(self) -> bytes | None:
+        """As `receive`, but give the client a moment to send something. Only where `can_linger`.
+
+        For one descriptor this is a system call less than waiting for any of several to become ready."""
+        try:
+            return self._socket.recv(_BUFFER_SIZE) if self._socket is not None else None
+        except BlockingIOError:
+            return None
+        except OSError:
+            return b""
 
     def send(self, data: bytes) -> None:
         """Send now what the client takes, and keep the rest for `flush`."""
@@ -69,6 +88,8 @@ class Connection:
 
     def _write(self, data: bytes | bytearray) -> int:
         try:
+            if self._socket is not None:
+                return self._socket.send(data, socket.MSG_DONTWAIT)
             return os.write(self.writer, data)
         except BlockingIOError:
             return 0
@@ -88,7 +109,18 @@ class Connection:
         """Close both directions. Standard streams and terminals get back the modes that they had. Again: nothing."""
         if self._was_blocking:
             self._on_close()
+        if self._socket is not None:
+            self._socket.detach()
         while self._was_blocking:
             descriptor, blocking = self._was_blocking.popitem()
             os.set_blocking(descriptor, blocking)
             os.close(descriptor)
+
+
+def _as_socket(descriptor: int) -> socket.socket | None:
+    """The socket behind a descriptor, whose blocking reads end after `_LONGEST_LINGER`; None: it is something else."""
+    if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+        return None
+    found = socket.socket(fileno=descriptor)
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", 0, int(_LONGEST_LINGER * 1_000_000)))
+    return found

@@ -43,6 +43,8 @@ class Log:
 
     def _wanted(self, component: str) -> bool:
         settings = self._settings
+        if not settings.debug and settings.verbosity >= 0:
+            return False
         return component in settings.debug or settings.verbosity <= _VERBOSITY[component]
 
     def _write(self, component: str, text: str) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from debugserver.errors import TargetError
 from debugserver.rsp import fields
+from debugserver.stub.expedited import register_pairs
 from debugserver.target.capabilities import Execution, Memory, Registers, ThreadNames
 from debugserver.target.model import Stop, StopReason, ThreadId
 
@@ -59,7 +60,7 @@ class LldbStops:
         if self._session.lists_threads:
             yield from self._all_threads(stop)
         for number, value in self._general(stop.thread):
-            yield b"%02x" % number, value.hex().encode()
+            yield b"%02x" % number, value.encode()
         for address, content in self._stack(stop.thread):
             yield b"memory", b"%#x=%b" % (address, content.hex().encode())
         yield from self._cause(stop)
@@ -99,15 +100,16 @@ class LldbStops:
         except TargetError:
             return None
 
-    def _general(self, thread: ThreadId) -> list[tuple[int, bytes]]:
-        """The general registers, by number; none if they cannot be read now."""
+    def _general(self, thread: ThreadId) -> list[tuple[int, str]]:
+        """The general registers: (number, hex); none if they cannot be read now."""
         if self._registers is None:
             return []
         try:
-            numbers = self._target.architecture(thread.pid).general
-            return list(zip(numbers, self._registers.read_several(thread, numbers), strict=True))
+            architecture = self._target.architecture(thread.pid)
+            values = self._registers.read_several(thread, architecture.general)
         except TargetError:
             return []
+        return list(register_pairs(architecture).by_number(values))
 
     def _stack(self, thread: ThreadId) -> list[tuple[int, bytes]]:
         """(address, content) of the top of the thread's stack, if it can be read."""
@@ -149,7 +151,7 @@ class LldbStops:
             "tid": thread.tid,
             **self._reason(self._last_stop(thread)),
             **({"name": name} if name else {}),
-            "registers": {str(number): value.hex() for number, value in self._general(thread)},
+            "registers": {str(number): value for number, value in self._general(thread)},
             "memory": [{"address": address, "bytes": data.hex()} for address, data in self._stack(thread)],
         }
 

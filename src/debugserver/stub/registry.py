@@ -125,6 +125,8 @@ _NAME = re.compile(rb"[A-Za-z_]+\??")
 _LONG_NAME_STARTS = frozenset(b"qQvjb_")
 _POINT_STARTS = frozenset(b"Zz")
 _SEPARATORS = (b":", b";", b",")
+_LONGEST_REMEMBERED = 64
+_MOST_REMEMBERED = 256
 
 
 class Table:
@@ -132,6 +134,8 @@ class Table:
 
     def __init__(self, entries: dict[bytes, Entry]) -> None:
         self._entries = entries
+        self._found: dict[bytes, tuple[Entry, bytes] | None] = {}
+        """Of short packets that came before."""
         self._depth = {name.partition(b":")[0]: name.count(b":") for name in entries if b":" in name}
         self._long_name_starts = _LONG_NAME_STARTS | {name[0] for name in entries if len(name) > 2}
         self._glued = [name for name, entry in entries.items() if entry.row.glued]
@@ -141,6 +145,17 @@ class Table:
 
     def find(self, payload: bytes) -> tuple[Entry, bytes] | None:
         """The entry for a packet and its arguments, less the one separator after a long name; None if unknown."""
+        try:
+            return self._found[payload]
+        except KeyError:
+            found = self._find(payload)
+        if len(payload) <= _LONGEST_REMEMBERED:
+            if len(self._found) >= _MOST_REMEMBERED:
+                self._found.clear()
+            self._found[payload] = found
+        return found
+
+    def _find(self, payload: bytes) -> tuple[Entry, bytes] | None:
         first = payload[0]
         if first in _POINT_STARTS:
             return self._entry(payload, payload[:2])

@@ -12,6 +12,7 @@ from debugserver.errors import NoSuchProcess, NoSuchThread
 from debugserver.rsp import signals, thread_id
 from debugserver.stub.registry import Dialect
 from debugserver.target.capabilities import Execution
+from debugserver.target.model import ThreadId
 
 if TYPE_CHECKING:
     from debugserver.arch.architecture import Architecture
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from debugserver.stub.settings import OnDisconnect, Settings
     from debugserver.stub.stops import Stops
     from debugserver.target.capabilities import Launch
-    from debugserver.target.model import LaunchSettings, ProcessDetails, ThreadId
+    from debugserver.target.model import LaunchSettings, ProcessDetails
     from debugserver.target.target import Target
 
 
@@ -128,15 +129,12 @@ class Session:
         """Some live thread, of this process or of any: the current one if it will do, or the one that stopped last."""
         execution = self.target.capability(Execution)
         for thread in (self.general_thread, execution.latest_stop() if execution else None):
-            if thread and pid in (None, thread.pid) and self._is_alive(thread):
+            if thread and pid in (None, thread.pid) and self.target.has_thread(thread):
                 return thread
         for process in self.target.processes() if pid is None else (pid,):
             for thread in self.target.threads(process):
                 return thread
         raise NoSuchProcess("no process is being debugged")
-
-    def _is_alive(self, thread: ThreadId) -> bool:
-        return thread.pid in self.target.processes() and thread in self.target.threads(thread.pid)
 
     def process(self) -> int:
         """The pid of the process that memory is read of."""
@@ -176,12 +174,13 @@ class Session:
 
     def find(self, selector: ThreadSelector) -> ThreadId:
         """The live thread with exactly this id."""
-        for pid in self.target.processes():
-            if selector.pid not in (None, thread_id.ANY, thread_id.ALL, pid):
-                continue
-            for thread in self.target.threads(pid):
-                if thread.tid == selector.tid:
-                    return thread
+        if selector.pid is not None and selector.pid > 0:
+            candidates = [ThreadId(selector.pid, selector.tid)]
+        else:
+            candidates = [ThreadId(pid, selector.tid) for pid in self.target.processes()]
+        for thread in candidates:
+            if self.target.has_thread(thread):
+                return thread
         raise NoSuchThread(f"no thread {selector.tid}")
 
     def encode_thread(self, thread: ThreadId) -> bytes:

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 
 from debugserver.errors import NoSuchProcess, NotStopped, TargetError
 from debugserver.rsp import fields, stop_reply
+from debugserver.stub.expedited import register_pairs
 from debugserver.stub.lldb_stops import LldbStops
 from debugserver.stub.registry import Dialect, Outcome
-from debugserver.target.capabilities import Registers, ThreadNames
+from debugserver.target.capabilities import Registers
 from debugserver.target.model import Action, ActionKind, ProcessExit, Stop, StopReason, ThreadExit
 
 if TYPE_CHECKING:
@@ -60,7 +61,6 @@ class Stops:
         self._reply = reply
         self._notify = notify
         self._registers = session.target.capability(Registers)
-        self._names = session.target.capability(ThreadNames)
         self._lldb = LldbStops(session)
         self._awaited = False
         """All-stop: a resume waits for its stop reply."""
@@ -80,6 +80,11 @@ class Stops:
         """Whether the target has to be asked for events without waiting to be woken."""
         execution = self._execution
         return self._has_more or (execution is not None and execution.wakeup is None and self._something_runs())
+
+    @property
+    def quiet(self) -> bool:
+        """Whether the client waits for no stop, and is to be told of none by itself."""
+        return not (self._awaited or self._session.non_stop)
 
     @property
     def awaited(self) -> bool:
@@ -106,7 +111,7 @@ class Stops:
 
     def require_process(self) -> None:
         """NoSuchProcess if there is nothing to resume; the end of the last one may still wait to be told."""
-        if self._session.target.processes() or self._session.non_stop:
+        if self._session.target.has_process() or self._session.non_stop:
             return
         if not self._unreported:
             self.poll()
@@ -125,7 +130,7 @@ class Stops:
 
     def _can_be_interrupted(self) -> bool:
         """Whether ^C will stop something, now or (all-stop) as soon as it is resumed."""
-        return self._something_runs() if self._session.non_stop else bool(self._session.target.processes())
+        return self._something_runs() if self._session.non_stop else self._session.target.has_process()
 
     def _interrupt(self, execution: Execution) -> None:
         running = [thread for thread in self._threads() if execution.running(thread)]
@@ -167,7 +172,7 @@ class Stops:
             if not isinstance(event, ThreadExit) or event.wanted:
                 event = self._mark_interrupt(event)
                 execution.halt_all()
-                if isinstance(event, Stop) and event.thread.pid not in self._session.target.processes():
+                if isinstance(event, Stop) and not self._session.target.has_process(event.thread.pid):
                     continue  # it was killed meanwhile, which is the event to come
                 self._note(event)
                 self._finish(self.encode(event))
@@ -297,7 +302,8 @@ class Stops:
         number = self._session.encode_signal(event.signal)
         if "stop reply T" in self._session.settings.disabled_packets:
             return b"S%02x" % number
-        pairs = self._lldb.pairs(event) if self._session.dialect is Dialect.LLDB else self._pairs(event)
+        lldb = self._session.dialect is Dialect.LLDB
+        pairs = map(b"%b:%b;".__mod__, self._lldb.pairs(event)) if lldb else self._pairs(event)
         return stop_reply.encode_stop(number, pairs)
 
     def describe_threads(self, pid: int) -> bytes:
@@ -313,38 +319,34 @@ class Stops:
         self._interrupted = False
         return event._replace(signal=signal.SIGINT, reason=StopReason.SIGNAL)
 
-    def _pairs(self, stop: Stop) -> Iterator[tuple[bytes, bytes]]:
+    def _pairs(self, stop: Stop) -> Iterator[bytes]:
         session = self._session
         breakpoint_reason = _BREAKPOINT_REASONS.get(stop.reason)
         if breakpoint_reason and session.offers(breakpoint_reason.decode()):
-            yield breakpoint_reason, b""
+            yield b"%b:;" % breakpoint_reason
         elif stop.reason in _WATCHPOINT_REASONS:
-            yield _WATCHPOINT_REASONS[stop.reason], b"%x" % stop.address
+            yield b"%b:%x;" % (_WATCHPOINT_REASONS[stop.reason], stop.address)
         elif stop.reason is StopReason.EXEC:
-            yield b"exec", fields.hex_text(stop.path)
+            yield b"exec:%b;" % fields.hex_text(stop.path)
         elif stop.reason in _BIRTH_REASONS and stop.child is not None:
-            yield _BIRTH_REASONS[stop.reason], session.encode_thread(stop.child)
+            yield b"%b:%b;" % (_BIRTH_REASONS[stop.reason], session.encode_thread(stop.child))
         elif stop.reason in _PLAIN_REASONS:
-            yield _PLAIN_REASONS[stop.reason], b""
+            yield b"%b:;" % _PLAIN_REASONS[stop.reason]
         elif stop.reason in _SYSTEM_CALL_REASONS:
-            yield _SYSTEM_CALL_REASONS[stop.reason], b"%x" % stop.number
-        yield from self._expedited(stop.thread)
+            yield b"%b:%x;" % (_SYSTEM_CALL_REASONS[stop.reason], stop.number)
+        yield self._expedited(stop.thread)
         if "Tthread" not in session.settings.disabled_packets:
-            yield b"thread", session.encode_thread(stop.thread)
-        core = self._names.thread_core(stop.thread) if self._names else None
-        if core is not None:
-            yield b"core", b"%x" % core
+            yield b"thread:%b;" % session.encode_thread(stop.thread)
 
-    def _expedited(self, thread: ThreadId) -> Iterator[tuple[bytes, bytes]]:
+    def _expedited(self, thread: ThreadId) -> bytes:
         if self._registers is None:
-            return
+            return b""
         try:
-            numbers = self._session.target.architecture(thread.pid).general
-            values = self._registers.read_several(thread, numbers)
+            architecture = self._session.target.architecture(thread.pid)
+            values = self._registers.read_several(thread, architecture.general)
         except TargetError:
-            return
-        for number, value in zip(numbers, values, strict=True):
-            yield b"%02x" % number, value.hex().encode()
+            return b""
+        return register_pairs(architecture).encode(values)
 
     def _note(self, event: Event) -> None:
         """What an event changes here: the thread that stopped is the current one, the end of a process is said

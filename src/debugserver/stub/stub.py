@@ -17,7 +17,7 @@ from debugserver.rsp import fields, framing, thread_id
 from debugserver.rsp.framing import Control, FrameReader
 from debugserver.stub.console import Console, Route
 from debugserver.stub.limits import PACKET_SIZE
-from debugserver.stub.registry import Dialect, Outcome, bind
+from debugserver.stub.registry import BOTH, Dialect, Outcome, bind
 from debugserver.stub.session import Session
 from debugserver.stub.stops import Stops
 from debugserver.target.capabilities import (
@@ -94,6 +94,11 @@ class Stub:
         return self._stops.polling
 
     @property
+    def idle(self) -> bool:
+        """Whether nothing can happen but that the client asks for something."""
+        return self._work is None and not self.session.ended and self._stops.quiet
+
+    @property
     def deadline(self) -> float | None:
         """The monotonic time at which `on_deadline` wants to be called."""
         deadlines = [due for due in (self._stops.deadline, self._work_due) if due is not None]
@@ -122,7 +127,10 @@ class Stub:
 
     def receive_data(self, data: bytes) -> None:
         """Take in what the client sent, cut in any way, and answer what is complete."""
-        for frame in self._without_retries(self._reader.feed(data)):
+        frames: Sequence[Frame] = self._reader.feed(data)
+        if not self._greeted:
+            frames = self._without_retries(frames)
+        for frame in frames:
             if isinstance(frame, bytes):
                 self._receive_packet(frame)
             elif frame is Control.INTERRUPT:
@@ -132,7 +140,8 @@ class Stub:
             elif frame is Control.BAD_CHECKSUM:
                 self._output.append(b"-")
             elif frame is Control.TOO_LONG:
-                self._acknowledge()
+                if self.session.acknowledge:
+                    self._acknowledge()
                 self._reply(fields.error(errno.EFBIG))
 
     def _interrupt(self) -> None:
@@ -143,10 +152,8 @@ class Stub:
         else:
             self._stops.interrupt()
 
-    def _without_retries(self, frames: list[Frame]) -> Sequence[Frame]:
+    def _without_retries(self, frames: Sequence[Frame]) -> Sequence[Frame]:
         """A client that starts us (on a pipe) may send its first packet again before we are up: it wants one reply."""
-        if self._greeted:
-            return frames
         packets = [frame for frame in frames if isinstance(frame, bytes)]
         self._greeted = bool(packets)
         if len(packets) < 2 or len(set(packets)) > 1:
@@ -186,15 +193,15 @@ class Stub:
                 forget(capability)
 
     def _receive_packet(self, payload: bytes) -> None:
-        self._acknowledge()
+        if self.session.acknowledge:
+            self._acknowledge()
         if self._work is not None:
             self._waiting_packets.append(payload)
         else:
             self._handle_packet(payload)
 
     def _acknowledge(self) -> None:
-        if self.session.acknowledge:
-            self._output.append(b"+")
+        self._output.append(b"+")
 
     def _handle_packet(self, payload: bytes) -> None:
         reply = self._answer(payload)
@@ -206,12 +213,14 @@ class Stub:
 
     def _answer(self, payload: bytes) -> Reply:
         found = self._table.find(payload) if payload else None
-        if found is None or self.session.dialect not in found[0].row.dialects:
+        if found is None:
             return b""
         entry, args = found
         row = entry.row
+        if row.dialects is not BOTH and self.session.dialect not in row.dialects:
+            return b""
         try:
-            if row.no_process is not None and not self._target.processes():
+            if row.no_process is not None and not self._target.has_process():
                 return fields.error(row.no_process)
             reply = self._handle(entry, args)
         except Exception as error:  # noqa: BLE001 - see _refuse
@@ -259,7 +268,7 @@ class Stub:
 
     def _reply(self, payload: bytes) -> None:
         if self.session.dialect is Dialect.GDB:
-            payload = framing.encode_runs(payload)
+            payload = framing.shorten(payload)
         self._last_frame = framing.encode_packet(payload)
         self._output.append(self._last_frame)
 

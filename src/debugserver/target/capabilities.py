@@ -52,9 +52,9 @@ class Registers(ABC):
     def write_register(self, thread: ThreadId, number: int, value: bytes) -> None:
         """Replace one register; `value` has exactly its size."""
 
-    def read_several(self, thread: ThreadId, numbers: Sequence[int]) -> list[bytes]:
-        """The values of `numbers`, in that order."""
-        return [self.read_register(thread, number) for number in numbers]
+    def read_several(self, thread: ThreadId, numbers: Sequence[int]) -> bytes:
+        """The values of `numbers`, one after the other."""
+        return b"".join([self.read_register(thread, number) for number in numbers])
 
 
 class RegisterState(ABC):

@@ -37,6 +37,9 @@ class Action(NamedTuple):
 class StopReason(Enum):
     """Why a thread stopped."""
 
+    # Asked for several times at each stop; Enum's own hashes the name, in Python.
+    __hash__ = object.__hash__
+
     SIGNAL = "signal"
     STEP = "step"
     SOFTWARE_BREAKPOINT = "software breakpoint"

@@ -34,6 +34,15 @@ class Target(ABC):
     def processes(self) -> Sequence[int]:
         """The pids of the live inferiors, oldest first."""
 
+    def has_process(self, pid: int | None = None) -> bool:
+        """Whether there is this inferior; None: any."""
+        processes = self.processes()
+        return bool(processes) if pid is None else pid in processes
+
+    def has_thread(self, thread: ThreadId) -> bool:
+        """Whether there is this thread."""
+        return self.has_process(thread.pid) and thread in self.threads(thread.pid)
+
     @abstractmethod
     def threads(self, pid: int) -> Sequence[ThreadId]:
         """Its live threads, oldest first. NoSuchProcess."""

@@ -10,13 +10,14 @@ from debugserver.rsp import thread_id
 from debugserver.stub.dialects import SIGNAL_NUMBERS
 from debugserver.stub.registry import Outcome, packet
 from debugserver.target.capabilities import Execution, Registers
-from debugserver.target.model import Action, ActionKind
+from debugserver.target.model import Action, ActionKind, ThreadId
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from debugserver.rsp.resume import ResumeAction
     from debugserver.stub.registry import Reply
     from debugserver.stub.session import Session
-    from debugserver.target.model import ThreadId
 
 _KINDS = {
     "c": ActionKind.CONTINUE,
@@ -126,16 +127,27 @@ def resume_threads(session: Session, execution: Execution, args: bytes) -> Reply
     return Outcome.SILENT
 
 
-def _choose_actions(session: Session, actions: list[ResumeAction]) -> dict[ThreadId, ResumeAction]:
+def _choose_actions(session: Session, actions: Sequence[ResumeAction]) -> dict[ThreadId, ResumeAction]:
     chosen: dict[ThreadId, ResumeAction] = {}
     resolved = [(action, _resolve_any(session, action)) for action in actions]
-    for pid in session.target.processes():
-        for thread in session.target.threads(pid):
-            for action, any_thread in resolved:
-                if any_thread == thread if any_thread else _names(action, thread):
-                    chosen[thread] = action
-                    break
+    for thread in _candidates(session, actions):
+        for action, any_thread in resolved:
+            if any_thread == thread if any_thread else _names(action, thread):
+                chosen[thread] = action
+                break
     return chosen
+
+
+def _candidates(session: Session, actions: Sequence[ResumeAction]) -> Iterable[ThreadId]:
+    """The threads that the actions may be for: of thousands, a step is for one."""
+    named = [
+        ThreadId(a.selector.pid, a.selector.tid)
+        for a in actions
+        if a.selector and a.selector.pid and a.selector.pid > 0 and a.selector.tid > 0
+    ]
+    if len(named) == len(actions):
+        return filter(session.target.has_thread, named)
+    return (thread for pid in session.target.processes() for thread in session.target.threads(pid))
 
 
 def _resolve_any(session: Session, action: ResumeAction) -> ThreadId | None:
