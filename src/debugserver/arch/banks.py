@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from itertools import accumulate, pairwise
-from operator import itemgetter
+from itertools import accumulate, groupby, pairwise
+from operator import attrgetter, itemgetter
 
 from debugserver.arch.architecture import RegisterCodec
 
@@ -70,6 +70,23 @@ class PlainSection(Section):
         bank[self.places[index]] = value
 
 
+class _Chapter:
+    """Sections of one bank that follow each other. Remembers what it read last: from one stop to the next, most of
+    the banks stay as they are."""
+
+    def __init__(self, bank: int, sections: Sequence[Section]) -> None:
+        self.bank = bank
+        self._sections = sections
+        self._seen: bytes | None = None
+        self._read = b""
+
+    def read(self, bank: bytes | bytearray) -> bytes:
+        if bank != self._seen:
+            self._read = b"".join([section.read(bank) for section in self._sections])
+            self._seen = bytes(bank)
+        return self._read
+
+
 class BankCodec(RegisterCodec):
     """The register file as a chain of sections."""
 
@@ -77,6 +94,7 @@ class BankCodec(RegisterCodec):
         """`sections` in the order of the register file; `general`: where in NT_PRSTATUS the general registers are."""
         ends = accumulate((section.size for section in sections), initial=0)
         self._sections = [(section, slice(*span)) for section, span in zip(sections, pairwise(ends), strict=True)]
+        self._chapters = [_Chapter(kind, tuple(group)) for kind, group in groupby(sections, attrgetter("bank"))]
         self._banks = tuple(dict.fromkeys(section.bank for section in sections))
         self._registers = [(section, index) for section in sections for index in range(len(section.parts))]
         self._general = itemgetter(*general)
@@ -97,7 +115,7 @@ class BankCodec(RegisterCodec):
         section.write_one(banks[section.bank], index, value)
 
     def read_file(self, banks: Mapping[int, bytes | bytearray]) -> bytes:
-        return b"".join([section.read(banks[section.bank]) for section, _ in self._sections])
+        return b"".join([chapter.read(banks[chapter.bank]) for chapter in self._chapters])
 
     def write_file(self, data: bytes, banks: Mapping[int, bytearray]) -> None:
         for section, span in self._sections:

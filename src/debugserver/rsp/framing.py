@@ -233,8 +233,8 @@ def encode_runs(payload: bytes) -> bytes:
     return b"".join(pieces)
 
 
-_SHORT = 2048
-_ZEROS = [(b"0" * length, b"0" + _RUNS[length - 1][0]) for length in (16, 12, 10, 6)]
+_SHORT = 8192
+_ZEROS = [(b"0" * length, b"0" + _RUNS[length - 1][0]) for length in (98, 49, 25, 16, 12, 10, 6)]
 """Runs whose counts are no special characters."""
 _STRIDE = 8
 _SAMPLED_RUNS = (b"0" * 5, bytes(5), b"f" * 5, b"\xff" * 5)

@@ -70,6 +70,7 @@ class Stub:
         self.session.stops = self._stops = Stops(self.session, target.capability(Execution), self._reply, self._notify)
         self._reader = FrameReader(PACKET_SIZE)
         self._output: list[bytes] = []
+        self._last_payload: bytes | None = None
         self._last_frame = b""
         self._greeted = False
         """Whether the client's first packet has come."""
@@ -267,9 +268,10 @@ class Stub:
             self._handle_packet(self._waiting_packets.popleft())
 
     def _reply(self, payload: bytes) -> None:
-        if self.session.dialect is Dialect.GDB:
-            payload = framing.shorten(payload)
-        self._last_frame = framing.encode_packet(payload)
+        if payload != self._last_payload:
+            self._last_payload = payload
+            shortened = framing.shorten(payload) if self.session.dialect is Dialect.GDB else payload
+            self._last_frame = framing.encode_packet(shortened)
         self._output.append(self._last_frame)
 
     def _notify(self, payload: bytes) -> None:
