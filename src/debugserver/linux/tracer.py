@@ -149,12 +149,12 @@ class Tracer:
 
     def collect(self) -> None:
         """Take in the statuses that are there; a program that makes them as fast as we read must not keep us here."""
-        found = self._look_eagerly() if self._eager else waits.poll()
+        look = self._look_eagerly if self._eager else waits.poll
         for _ in range(_MOST_STATUSES):
-            if not found:
+            if not (found := look()):
                 break
             handle_status(self, *found)
-            found = waits.poll()
+            look = waits.poll
         else:
             self.wake()
 
