@@ -15,7 +15,7 @@ VALUES = 50  # and for the numbers beside the bars
 BAR = 9
 ROW = 2 * BAR + 10
 TOP = 70
-TICKS = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50)
+TICKS = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100)
 COLOURS = ("#3465a4", "#8fb3dd")
 GOAL = "#c17d11"
 
@@ -69,7 +69,7 @@ def _legend(names: Sequence[str]) -> Iterator[str]:
     for colour, name in zip(COLOURS, names, strict=False):
         yield _rectangle(x, 32, 12, BAR, colour)
         yield _text(x + 16, 40, name)
-        x += 150
+        x += 175
     yield _rectangle(x + 5, 31, 2, BAR + 2, GOAL)
     yield _text(x + 16, 40, "at most")
 

@@ -413,83 +413,75 @@ static double memory_64(void)
     return time;
 }
 
+/* Where the next packet of `size` bytes goes in the area: they go round it. */
+static size_t next_offset(size_t size)
+{
+    static size_t next;
+    size_t offset = next + size <= AREA ? next : 0;
+
+    next = offset + size;
+    return offset;
+}
+
 static double read_as_hex(void)
 {
-    size_t chunk = packet_size / 2 - 16;
-    double time = 0;
+    size_t size = packet_size / 2 - 16, offset = next_offset(size);
+    double time = (double)ask("m%lx,%zx", (long)(symbol("area") + offset), size);
 
-    for (size_t offset = 0; offset < AREA; offset += chunk) {
-        size_t size = offset + chunk < AREA ? chunk : AREA - offset;
-        time += (double)ask("m%lx,%zx", (long)(symbol("area") + offset), size);
-        expect_hex_pattern(offset, size);
-    }
-    return time / (AREA / MEBIBYTE);
+    expect_hex_pattern(offset, size);
+    return time / ((double)size / MEBIBYTE);
 }
 
-/* As many bytes as the client asks for: GDB half a packet, LLDB a whole one. */
+/* As many bytes as the client asks for: GDB half a packet, LLDB a whole one, of which it may get less. */
 static double read_as_binary(void)
 {
-    size_t chunk = dialect == LLDB ? packet_size : packet_size / 2;
-    double time = 0;
+    size_t size = dialect == LLDB ? packet_size : packet_size / 2, offset = next_offset(size), length;
+    double time = (double)ask("x%lx,%zx", (long)(symbol("area") + offset), size);
+    char *data = decoded;
 
-    for (size_t offset = 0; offset < AREA;) {
-        size_t size = offset + chunk < AREA ? chunk : AREA - offset, length;
-        char *data = decoded;
-        time += (double)ask("x%lx,%zx", (long)(symbol("area") + offset), size);
-        length = decode(1);
-        if (length < size / 2)
-            fail("%.60s got %zu bytes: %.60s", request + 1, length, decoded);
-        if (prefixed_x) {
-            if (*data++ != 'b')
-                fail("%.60s got no b", request + 1);
-            length--;
-        }
-        if (length > size || memcmp(data, (char *)pattern() + offset, length) != 0)
-            fail("%.60s got wrong bytes", request + 1);
-        offset += length;
+    length = decode(1);
+    if (prefixed_x) {
+        if (*data++ != 'b')
+            fail("%.60s got no b", request + 1);
+        length--;
     }
-    return time / (AREA / MEBIBYTE);
+    if (length < size / 2 || length > size || memcmp(data, (char *)pattern() + offset, length) != 0)
+        fail("%.60s got %zu bytes, or wrong ones: %.60s", request + 1, length, decoded);
+    return time / ((double)length / MEBIBYTE);
 }
 
-static void expect_sink(void)
+/* X in a packet as large as allowed; M for LLDB, which has no X. */
+static double write_memory(void)
 {
-    size_t offsets[] = {0, AREA / 2, AREA - 64};
-
-    for (size_t i = 0; i < sizeof offsets / sizeof *offsets; i++) {
-        ask("m%lx,40", (long)(symbol("sink") + offsets[i]));
-        expect_hex_pattern(offsets[i], 64);
-    }
-}
-
-/* X in packets as large as allowed; M for LLDB, which has no X. */
-static double write_area(void)
-{
-    const uint8_t *data = (const uint8_t *)pattern();
+    static char payload[sizeof request];
     static const char digits[] = "0123456789abcdef";
+    const uint8_t *data = (const uint8_t *)pattern();
     size_t most = (packet_size < sizeof request ? packet_size : sizeof request) - 64;
-    double time = 0;
+    size_t offset = next_offset(most), size, length = 0;
+    double time;
+    int header;
 
-    for (size_t offset = 0, size; offset < AREA; offset += size) {
-        static char payload[sizeof request];
-        size_t length = 0;
-        int header;
-        for (size = 0; offset + size < AREA && length < most - 2; size++) {
-            uint8_t byte = data[offset + size];
-            if (dialect == LLDB) {
-                payload[length++] = digits[byte >> 4];
-                payload[length++] = digits[byte & 15];
-            } else if (byte == '$' || byte == '#' || byte == '}' || byte == '*') {
-                payload[length++] = '}';
-                payload[length++] = (char)(byte ^ 0x20);
-            } else {
-                payload[length++] = (char)byte;
-            }
+    for (size = 0; offset + size < AREA && length < most - 2; size++) {
+        uint8_t byte = data[offset + size];
+        if (dialect == LLDB) {
+            payload[length++] = digits[byte >> 4];
+            payload[length++] = digits[byte & 15];
+        } else if (byte == '$' || byte == '#' || byte == '}' || byte == '*') {
+            payload[length++] = '}';
+            payload[length++] = (char)(byte ^ 0x20);
+        } else {
+            payload[length++] = (char)byte;
         }
-        header = sprintf(request + 1, "%c%lx,%zx:", dialect == LLDB ? 'M' : 'X', (long)(symbol("sink") + offset), size);
-        memcpy(request + 1 + header, payload, length);
-        time += (double)expect_ok(exchange((size_t)header + length));
     }
-    return time / (AREA / MEBIBYTE);
+    header = sprintf(request + 1, "%c%lx,%zx:", dialect == LLDB ? 'M' : 'X', (long)(symbol("sink") + offset), size);
+    memcpy(request + 1 + header, payload, length);
+    time = (double)expect_ok(exchange((size_t)header + length)) / ((double)size / MEBIBYTE);
+    for (size_t end = 0; end < 2; end++) {
+        size_t place = offset + end * (size - 64);
+        ask("m%lx,40", (long)(symbol("sink") + place));
+        expect_hex_pattern(place, 64);
+    }
+    return time;
 }
 
 static void enter_steps(void) { enter(STEPS, "steps_start"); }
@@ -530,7 +522,7 @@ static double breakpoint_cycle(void)
     return (double)time;
 }
 
-#define BATCH 100
+#define BATCH 20
 
 /* From one call of done to the next, of which the first is stepped over before the time is taken. */
 static double batch_until_done(void)
@@ -671,7 +663,7 @@ static const struct measurement measurements[] = {
     {"m64", nothing, memory_64, nothing},
     {"read-m", nothing, read_as_hex, nothing},
     {"read-x", nothing, read_as_binary, nothing},
-    {"write", nothing, write_area, expect_sink},
+    {"write", nothing, write_memory, nothing},
     {"step", enter_steps, step, nothing},
     {"step-g", enter_steps, step_and_registers, nothing},
     {"breakpoint", enter_hits, breakpoint_cycle, leave_hits},

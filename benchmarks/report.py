@@ -28,9 +28,9 @@ INTRODUCTION = """\
 Made by `./bench`: {peers} do the same work,
 in each of {rounds} rounds one after the other, once with client, server and debuggee bound to one core and once where
 the scheduler likes. The client is a small C program on the same machine; it verifies every reply. A figure is the
-median of a server's best round. The ratio is our time to that of the best of the others: below 1 we are faster, also
-where throughput is shown. "Floor" is what the machine takes without a debug server: a C echo server's round trip, bare
-`ptrace` calls, the start of Python.
+best time of a server. The ratio is our time to that of the best of the others: below 1 we are faster, also where
+throughput is shown; beside it stands the ratio of the medians of the best rounds. "Floor" is what the machine takes
+without a debug server: a C echo server's round trip, bare `ptrace` calls, the start of Python.
 
 {date}, {machine}.
 
@@ -47,22 +47,32 @@ that of packets.
 
 
 class Verdict(NamedTuple):
-    """A row's ratio to the best peer, and what it may be at most; None where there is none."""
+    """A row's ratio to the best peer, in best times and in medians, and the most it may be; None where it has none."""
 
     ratio: float | None
+    medians: float | None
     goal: float | None
     met: bool | None
 
 
 def verdict(results: Results, row: Row, placement: str, peers: Sequence[Peer]) -> Verdict:
     """Where the first of `peers` stands against the others."""
-    times = [results.best(Key(row.name, placement, peer.name)) for peer in peers]
-    own, others = times[0], [time for time in times[1:] if time is not None]
-    ratio = own / min(others) if own is not None and others else None
+    keys = [Key(row.name, placement, peer.name) for peer in peers]
+    own = results.best(keys[0])
+    ratio = _to_the_best([results.best(key) for key in keys])
+    medians = _to_the_best([results.median(key) for key in keys])
     if row.goal.limit is not None:
-        return Verdict(ratio, None, None if own is None else own <= row.goal.limit)
+        return Verdict(ratio, medians, None, None if own is None else own <= row.goal.limit)
     goal = row.goal.bound if placement == "bound" else row.goal.free
-    return Verdict(ratio, goal, None if goal is None or not others else ratio is not None and ratio <= goal)
+    compared = any(results.best(key) is not None for key in keys[1:])
+    met = None if goal is None or not compared else ratio is not None and ratio <= goal
+    return Verdict(ratio, medians, goal, met)
+
+
+def _to_the_best(figures: Sequence[float | None]) -> float | None:
+    """The first to the least of the others."""
+    own, others = figures[0], [figure for figure in figures[1:] if figure is not None]
+    return own / min(others) if own is not None and others else None
 
 
 def page(results: Results, costs: Costs, rows: Sequence[Row], peers: Sequence[Peer], rounds: int) -> str:
@@ -92,8 +102,8 @@ def sections(results: Results, costs: Costs, rows: Sequence[Row], peers: Sequenc
 
 def table(results: Results, rows: Sequence[Row], placement: str, peers: Sequence[Peer]) -> Iterator[str]:
     """The lines of one placement's table."""
-    yield _line("", *(peer.title for peer in peers), "floor", "ratio", "at most", "")
-    yield _line(*["---"] * (len(peers) + 5))
+    yield _line("", *(peer.title for peer in peers), "floor", "ratio", "medians", "at most", "")
+    yield _line(*["---"] * (len(peers) + 6))
     for row in rows:
         stands = verdict(results, row, placement, peers)
         yield _line(
@@ -101,6 +111,7 @@ def table(results: Results, rows: Sequence[Row], placement: str, peers: Sequence
             *(_cell(results, row, Key(row.name, placement, peer.name)) for peer in peers),
             _cell(results, row, Key(row.name, placement, FLOOR)),
             _ratio(stands.ratio),
+            _ratio(stands.medians),
             _goal(row, stands),
             _met(stands.met),
         )
@@ -127,9 +138,8 @@ def far_table(costs: Costs, debugger: Debugger, peers: Sequence[Peer]) -> Iterat
 
 def packet_ratio(costs: Costs, operation: Operation, servers: Sequence[Peer]) -> float | None:
     """Our packets to those of the other."""
-    own, *others = (costs.best(operation.name, peer.name) for peer in servers)
-    fewest = min((cost.packets for cost in others if cost), default=None)
-    return own.packets / fewest if own and fewest else None
+    costs_of_all = [costs.best(operation.name, peer.name) for peer in servers]
+    return _to_the_best([cost and cost.packets for cost in costs_of_all])
 
 
 def drawing(results: Results, rows: Sequence[Row], peers: Sequence[Peer]) -> str:

@@ -48,13 +48,13 @@ def test_a_failure_is_told_and_ends_with_one() -> None:
 
 
 @pytest.mark.parametrize(("own", "met"), [(59.0, True), (66.0, False)])
-def test_a_row_is_judged_by_its_best_round_against_the_best_peer(own: float, met: bool) -> None:
+def test_a_row_is_judged_by_its_best_time_against_the_best_peer(own: float, met: bool) -> None:
     (row,) = (row for row in ROWS if row.name == "step")
     peers = [ours(), ours(name="good"), ours(name="bad")]
     results = Results()
-    for name, medians in (("ours", [900.0, own]), ("good", [100.0, 300.0]), ("bad", [200.0, 200.0])):
-        results.times[Key("step", "bound", name)] = [(1.0, median) for median in medians]
-    assert verdict(results, row, "bound", peers) == (own / 100, 0.65, met)
+    for name, times in (("ours", [900.0, own]), ("good", [100.0, 300.0]), ("bad", [200.0, 200.0])):
+        results.times[Key("step", "bound", name)] = [(time, 2 * time) for time in times]
+    assert verdict(results, row, "bound", peers) == (own / 100, own / 100, 0.65, met)
 
 
 def test_what_failed_once_has_no_figure() -> None:
