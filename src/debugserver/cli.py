@@ -13,8 +13,11 @@ from debugserver import options
 from debugserver.errors import ConfigurationError, LaunchFailed, Refused, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from debugserver.linux.target import LinuxTarget
     from debugserver.linux.terminal import PseudoTerminal
+    from debugserver.lldb_options import PlatformLine
     from debugserver.options import CommandLine
     from debugserver.server.log import Log
     from debugserver.stub.settings import Settings
@@ -31,24 +34,38 @@ def main(arguments: list[str] | None = None) -> int:
     if words[:1] == ["demo"]:
         return _demonstrate(words[1:])
     try:
-        line = _parse(words)
+        line, serve = _parse(words)
     except UsageError as error:
         _say(str(error))
         return _WRONG_USAGE
     if line.information:
         print(line.information)
         return 0
-    return _run(line)
+    return _run(serve)
 
 
-def _parse(words: list[str]) -> CommandLine:
+def _parse(words: list[str]) -> tuple[CommandLine, Callable[[], None]]:
+    """What the user asks for, and what does it."""
     if words[:1] in (["gdbserver"], ["g"]):
         from debugserver import lldb_options
 
-        return lldb_options.parse_gdbserver(words[1:])
+        line = lldb_options.parse_gdbserver(words[1:])
+        return line, lambda: _serve(line)
+    if words[:1] in (["platform"], ["p"]):
+        from debugserver import lldb_options
+
+        platform_line = lldb_options.parse_platform(words[1:])
+        return platform_line, lambda: _serve_platform(platform_line, len(words))
     line = options.parse(words)
     _check_packets(line.settings.disabled_packets)
-    return line
+    return line, lambda: _serve(line)
+
+
+def _serve_platform(line: PlatformLine, words: int) -> None:
+    from debugserver import platform_server
+
+    line.settings.announce = _say
+    platform_server.serve(line, words, _say)
 
 
 def _demonstrate(words: list[str]) -> int:
@@ -62,9 +79,9 @@ def _demonstrate(words: list[str]) -> int:
         return _FAILED
 
 
-def _run(line: CommandLine) -> int:
+def _run(serve: Callable[[], None]) -> int:
     try:
-        _serve(line)
+        serve()
     except LaunchFailed as failure:
         _say(f"{failure.cause}.")
     except Refused as refusal:
@@ -110,6 +127,7 @@ def _serve(line: CommandLine) -> None:
                 lambda: Stub(target, settings),
                 once=line.once,
                 reopen=endpoint.open if endpoint.reopens else None,
+                accept_timeout=line.accept_timeout,
                 log=log,
             )
             server.end_on_signals()

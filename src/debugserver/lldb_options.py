@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from debugserver.errors import UsageError
 from debugserver.options import CommandLine
@@ -16,6 +16,43 @@ As lldb-server gdbserver: set LLDB_DEBUGSERVER_PATH to this command, and LLDB st
 """
 
 
+_FIRST_UNPRIVILEGED, _END_OF_PORTS = 1024, 1 << 16
+
+PLATFORM_SYNOPSIS = """\
+Usage:	debugserver platform [OPTIONS] --listen [HOST]:PORT [-- PROG [ARGS ...]]
+
+As lldb-server platform, for LLDB's `platform select remote-linux` and `platform connect connect://HOST:PORT`.
+Whoever can connect can read and write files and run programs as you. Without HOST, that is this machine only.
+PROG is started under a debug server of its own for each client, which finds it waiting.
+"""
+
+
+class PlatformLine(CommandLine):
+    """What the user asked for of a platform."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.once = True
+        self.settings.extended = True
+        self.launch.startup_with_shell = False
+        self.first_port = 0
+        self.end_port = 0
+        """Of those for debug servers; 0: as the other says, or any that is free if both are."""
+        self.port_offset = 0
+        """Clients are told of a port that is higher by so much: something in between forwards it."""
+        self.socket_file = ""
+        """This file is told where we listen."""
+        self.allow_shell = False
+        self.program: tuple[str, ...] = ()
+
+    @property
+    def ports(self) -> range:
+        """For debug servers, in this order; 0 is any that is free."""
+        if not (self.first_port or self.end_port):
+            return range(1)
+        return range(self.first_port or _FIRST_UNPRIVILEGED, self.end_port or _END_OF_PORTS)
+
+
 class LldbOption(NamedTuple):
     """One option: `--flag`, with `VALUE` unless that is empty, as `--flag=VALUE`, `--flag VALUE` or `-s VALUE`."""
 
@@ -23,7 +60,8 @@ class LldbOption(NamedTuple):
     short: str
     value: str
     help: str
-    apply: Callable[[CommandLine, str], None]
+    apply: Callable[[Any, str], None]
+    """Given the CommandLine that it is for."""
 
 
 def _fd(line: CommandLine, value: str) -> None:
@@ -48,6 +86,10 @@ def _attach(line: CommandLine, value: str) -> None:
         line.pid = int(value)
     else:
         line.process_name = value
+
+
+def _accept_timeout(line: CommandLine, value: str) -> None:
+    line.accept_timeout = float(_number("--accept-timeout", value))
 
 
 def _set_session(line: CommandLine, _: str) -> None:
@@ -97,10 +139,80 @@ GDBSERVER = (
     LldbOption("named-pipe", "", "FILE", "Write the port to this file.", _named_pipe),
     LldbOption("reverse-connect", "", "", "Connect to a client that listens at HOST:PORT.", _reverse_connect),
     LldbOption("attach", "", "PID-OR-NAME", "Attach to this running process.", _attach),
+    LldbOption("accept-timeout", "", "SEC", "End if no client comes within so many seconds.", _accept_timeout),
     LldbOption("setsid", "S", "", "Run in a session of its own.", _set_session),
     LldbOption("native-regs", "", "", "Accepted; the registers are native anyway.", _nothing),
     *_LOGGING,
 )
+
+
+def _listen(line: PlatformLine, value: str) -> None:
+    line.comm = comm_of(value)
+
+
+def _server(line: PlatformLine, _: str) -> None:
+    line.once = False
+
+
+def _socket_file(line: PlatformLine, value: str) -> None:
+    line.socket_file = value
+
+
+def _gdbserver_port(line: PlatformLine, value: str) -> None:
+    line.first_port = _port("--gdbserver-port", value)
+    line.end_port = line.first_port and line.first_port + 1
+
+
+def _min_port(line: PlatformLine, value: str) -> None:
+    line.first_port = _port("--min-gdbserver-port", value)
+
+
+def _max_port(line: PlatformLine, value: str) -> None:
+    line.end_port = _port("--max-gdbserver-port", value)
+
+
+def _port_offset(line: PlatformLine, value: str) -> None:
+    line.port_offset = _port("--port-offset", value)
+
+
+def _allow_shell(line: PlatformLine, _: str) -> None:
+    line.allow_shell = True
+
+
+def _port(flag: str, value: str) -> int:
+    number = _number(flag, value)
+    if number >= _END_OF_PORTS:
+        raise UsageError(f"Invalid argument for {flag}: {value}", "A port is a number up to 65535.")
+    return number
+
+
+PLATFORM = (
+    LldbOption("listen", "L", "ADDRESS", "Where clients connect.", _listen),
+    LldbOption("server", "", "", "Stay, and serve any number of clients at a time; else only the first.", _server),
+    LldbOption("socket-file", "f", "FILE", "Write the port, or the path of the socket, to this file.", _socket_file),
+    LldbOption("gdbserver-port", "P", "PORT", "Where debug servers listen (a free port).", _gdbserver_port),
+    LldbOption("min-gdbserver-port", "m", "PORT", "The first port for debug servers.", _min_port),
+    LldbOption("max-gdbserver-port", "M", "PORT", "The port behind their last.", _max_port),
+    LldbOption("port-offset", "p", "N", "Tell clients of ports that are higher by so much.", _port_offset),
+    LldbOption("allow-shell", "", "", "Let clients run shell commands (platform shell).", _allow_shell),
+    LldbOption("debug", "", "", "Accepted.", _nothing),
+    LldbOption("verbose", "", "", "Accepted.", _nothing),
+    *_LOGGING,
+)
+
+
+def parse_platform(arguments: list[str]) -> PlatformLine:
+    """The command line of a platform. UsageError."""
+    line = PlatformLine()
+    operands, program = parse_options(line, arguments, PLATFORM, PLATFORM_SYNOPSIS)
+    if line.information:
+        return line
+    if not line.comm:
+        raise UsageError("--listen is needed", "debugserver platform --help says what for.")
+    if not line.ports:
+        raise UsageError("there is no port between --min-gdbserver-port and --max-gdbserver-port", "Leave one out.")
+    line.program = (*operands, *program)
+    return line
 
 
 def usage(synopsis: str, options: tuple[LldbOption, ...]) -> str:

@@ -15,13 +15,15 @@ SYNOPSIS = """\
 Usage:	debugserver [OPTIONS] COMM PROG [ARGS ...]
 	debugserver [OPTIONS] --attach COMM PID
 	debugserver [OPTIONS] --multi COMM
-	debugserver gdbserver [OPTIONS] HOST:PORT, as lldb-server (--help says more)
+	debugserver gdbserver [OPTIONS] HOST:PORT
+	debugserver platform [OPTIONS] --listen HOST:PORT
 	debugserver demo
 
 COMM is where the client connects: [HOST]:PORT or PORT (TCP; without HOST, from this machine only), unix:PATH,
 a terminal device, fd:N (an inherited descriptor), connect:HOST:PORT (a client that listens), or '-' or 'stdio' for
 standard input and output.
 PROG is the program to debug; what follows it are its arguments. PID is the process to attach to.
+gdbserver and platform take the command lines of lldb-server; each has its own --help.
 """
 
 STDIO = {
@@ -77,6 +79,8 @@ class CommandLine:
         self.tell_port: tuple[int | str, ...] = ()
         """Descriptors and files that are told where we listen."""
         self.new_session = False
+        self.accept_timeout: float | None = None
+        """Seconds until the first client must have come."""
         self.information = ""
         """Print this instead of serving."""
 

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 LLDB = b"xmlRegisters=i386,arm,mips,arc;multiprocess+;fork-events+;vfork-events+"
 
-SH = ProcessDetails(0x20, 1, 1000, 1001, 1002, 1003, "/bin/sh", ("sh", "-c", "a b"), "x86_64--linux-gnu")
-BASH = ProcessDetails(0x21, 0x20, 0, 0, 0, 0, "/bin/bash", ("bash",), "i386--linux-gnu")
+SH = ProcessDetails(0x20, 1, 1000, 1001, 1002, 1003, "/bin/sh", ("sh", "-c", "a b"), "x86_64--linux-gnu", 8)
+BASH = ProcessDetails(0x21, 0x20, 0, 0, 0, 0, "/bin/bash", ("bash",), "i386--linux-gnu", 4)
 KERNEL = ProcessDetails(2, 0, 0, 0, 0, 0, "", (), "")
 SH_LINE = (
     b"pid:32;ppid:1;uid:1000;gid:1001;euid:1002;egid:1003;name:2f62696e2f7368;args:7368-2d63-612062;"
@@ -55,7 +55,7 @@ def test_the_debuggee_is_described_in_hex(stub: Stub, target: FakeTarget) -> Non
     target.add_process(0x20)
     assert ask(stub, b"qProcessInfo") == (
         b"pid:20;parent-pid:1;real-uid:3e8;real-gid:3e9;effective-uid:3ea;effective-gid:3eb;"
-        b"triple:7838365f36342d2d6c696e75782d676e75;ostype:linux;endian:little;ptrsize:4;"
+        b"triple:7838365f36342d2d6c696e75782d676e75;ostype:linux;endian:little;ptrsize:8;"
     )
 
 

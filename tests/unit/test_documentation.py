@@ -23,9 +23,9 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 def test_the_page_of_the_command_line_has_every_option_and_no_other() -> None:
     page = (ROOT / "docs" / "command-line.md").read_text()
-    documented = set(re.findall(r"^\| `(--[a-z-]+)|, `(--[a-z-]+)", page, re.MULTILINE))
+    documented = set(re.findall(r"^\| `(--[a-z-]+)|(?:,| and) `(--[a-z-]+)", page, re.MULTILINE))
     known = {option.flag for group in options.GROUPS.values() for option in group}
-    known |= {f"--{option.flag}" for option in lldb_options.GDBSERVER}
+    known |= {f"--{option.flag}" for option in lldb_options.GDBSERVER + lldb_options.PLATFORM}
     assert {first or second for first, second in documented} == known
 
 

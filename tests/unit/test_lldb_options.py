@@ -8,7 +8,7 @@ import pytest
 
 from debugserver import lldb_options
 from debugserver.errors import UsageError
-from debugserver.lldb_options import parse_gdbserver
+from debugserver.lldb_options import parse_gdbserver, parse_platform
 
 
 def test_as_lldb_starts_it_for_local_debugging() -> None:
@@ -98,6 +98,44 @@ def test_mistakes_are_named(words: str, message: str) -> None:
 
 
 def test_help_lists_every_option() -> None:
-    text = parse_gdbserver(["--help"]).information
-    for option in lldb_options.GDBSERVER:
-        assert f"\n  --{option.flag}" in text
+    for parse, table in ((parse_gdbserver, lldb_options.GDBSERVER), (parse_platform, lldb_options.PLATFORM)):
+        text = parse(["--help"]).information
+        for option in table:
+            assert f"\n  --{option.flag}" in text
+
+
+def test_a_platform() -> None:
+    line = parse_platform(["--server", "--listen", "*:1234", "-P", "4711", "-f", "/port", "--allow-shell"])
+    assert (line.comm, line.once, line.allow_shell, line.socket_file) == ("0.0.0.0:1234", False, True, "/port")
+    assert list(line.ports) == [4711]
+
+
+def test_defaults_of_a_platform() -> None:
+    line = parse_platform(["-L", ":0"])
+    assert (line.comm, line.once, line.allow_shell, line.port_offset) == (":0", True, False, 0)
+    assert list(line.ports) == [0]
+
+
+@pytest.mark.parametrize("words", ["-m 5 -M 7", "--max-gdbserver-port=7 --min-gdbserver-port=5"])
+def test_a_range_of_ports(words: str) -> None:
+    assert list(parse_platform([*words.split(), "--listen=:0", "--port-offset=100"]).ports) == [5, 6]
+
+
+def test_a_platform_with_a_program() -> None:
+    line = parse_platform(["--listen", ":0", "--", "prog", "--x"])
+    assert line.program == ("prog", "--x")
+    assert not line.has_program
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--server", "--listen is needed"),
+        ("--listen=:0 -m 7 -M 7", "there is no port between"),
+        ("--listen=:0 -P 65536", "Invalid argument for --gdbserver-port: 65536"),
+        ("--listen=:0 --socket-file", "argument to '--socket-file' is missing"),
+    ],
+)
+def test_mistakes_with_a_platform_are_named(words: str, message: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(message)):
+        parse_platform(words.split())

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 from collections import deque
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from debugserver.errors import TargetError
@@ -112,6 +113,20 @@ class LinuxHostFiles(HostFiles):
 
     def read_link(self, path: str) -> str:
         return os.readlink(self._path(path, follow=False))
+
+    def link(self, target: str, path: str) -> None:
+        os.symlink(target, self._path(path, follow=False))
+
+    def make_directory(self, path: str, mode: int) -> None:
+        os.mkdir(self._path(path), mode)
+
+    def change_mode(self, path: str, mode: int) -> None:
+        os.chmod(self._path(path), mode)
+
+    def entries(self, path: str) -> Iterator[tuple[str, bool]]:
+        with os.scandir(self._path(path) or ".") as found:
+            for entry in found:
+                yield entry.name, entry.is_dir()
 
 
 def _status(found: os.stat_result) -> FileStatus:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from debugserver.linux.procfs import Procfs
 
 _RELEASE_FILES = ("/etc/os-release", "/usr/lib/os-release")
+_POINTER_SIZE = 8 if sys.maxsize > 1 << 32 else 4
+_NARROW = ("i386", "arm-")
+"""Triples of programs with pointers of four bytes."""
 _TRAPS_BEFORE = ("aarch64", "arm")
 """CPUs that stop before a watched access."""
 
@@ -32,7 +35,7 @@ class LinuxHostSystem(HostSystem):
         version = re.match(r"\d+(\.\d+)*", system.release)
         return HostDescription(
             triple=f"{system.machine}--linux-gnu",
-            pointer_size=8 if sys.maxsize > 1 << 32 else 4,
+            pointer_size=_POINTER_SIZE,
             byteorder=sys.byteorder,
             traps_after=not system.machine.startswith(_TRAPS_BEFORE),
             distribution=_distribution(),
@@ -46,6 +49,7 @@ class LinuxHostSystem(HostSystem):
         status = self._procfs.status(pid)
         uid, effective_uid, *_ = map(int, status["Uid"].split())
         gid, effective_gid, *_ = map(int, status["Gid"].split())
+        triple = elf_file.triple(self._procfs.path(f"{pid}/exe"))
         return ProcessDetails(
             pid=pid,
             parent=int(status["PPid"]),
@@ -55,7 +59,8 @@ class LinuxHostSystem(HostSystem):
             effective_gid=effective_gid,
             program=self._program(pid),
             arguments=tuple(self._procfs.command_line(pid)),
-            triple=elf_file.triple(self._procfs.path(f"{pid}/exe")),
+            triple=triple,
+            pointer_size=4 if triple.startswith(_NARROW) else _POINTER_SIZE,
         )
 
     def _program(self, pid: int) -> str:

@@ -46,6 +46,12 @@ class Connection:
             os.set_blocking(descriptor, self.can_linger)
 
     @property
+    def local_host(self) -> str:
+        """Our own address, where the client has found us; empty if that is no network's."""
+        with socket.socket(fileno=os.dup(self.reader)) as ours:
+            return str(ours.getsockname()[0]) if ours.family in (socket.AF_INET, socket.AF_INET6) else ""
+
+    @property
     def pending(self) -> int:
         """How many bytes wait until the client reads."""
         return len(self._pending)
@@ -104,6 +110,12 @@ class Connection:
                 writer.shutdown(socket.SHUT_WR)
             except OSError:
                 self.broken = True
+
+    def abandon(self) -> None:
+        """It is another process's now, which got it by a fork: close nothing but our own descriptors."""
+        for descriptor in self._was_blocking:
+            os.close(descriptor)
+        self._was_blocking.clear()
 
     def close(self) -> None:
         """Close both directions. Standard streams and terminals get back the modes that they had. Again: nothing."""

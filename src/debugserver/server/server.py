@@ -43,16 +43,19 @@ class Server:
         *,
         once: bool = False,
         reopen: Callable[[], Listener | Connection] | None = None,
+        accept_timeout: float | None = None,
         log: Log | None = None,
     ) -> None:
         """`source` is closed at the end, and `reopen` makes another one when it was a connection that is gone;
-        `new_stub` makes a fresh conversation for each client; `once`: the first client is the last."""
+        `new_stub` makes a fresh conversation for each client; `once`: the first client is the last; `accept_timeout`:
+        the seconds within which it must come, or the server ends."""
         self._target = target
         self._settings = settings
         self._new_stub = new_stub
         self._once = once
         self._source = source
         self._reopen = reopen
+        self._accept_deadline = None if accept_timeout is None else time.monotonic() + accept_timeout
         self._listener: Listener | None = None
         self._execution = target.capability(Execution)
         self._log = log or Log(settings)
@@ -140,6 +143,7 @@ class Server:
     def _serve(self, connection: Connection) -> None:
         self._settings.announce(connection.greeting)
         self._log.text("event-loop", "client %s has come", connection.peer)
+        self._accept_deadline = None
         self._client = client = Client(connection, self._new_stub(), self._loop, self._log)
         if self._execution is not None and self._execution.wakeup is not None:
             self._loop.watch(self._execution.wakeup, client.target_event)
@@ -165,6 +169,7 @@ class Server:
             self._direct_output(self._output_switch)
         client = self._client
         if client is None:
+            self._ended |= self._accept_deadline is not None and time.monotonic() >= self._accept_deadline
             return
         client.keep_deadline()
         if client.stub.busy:

@@ -53,6 +53,10 @@ class Listener:
             return None
         return _socket_connection(client)
 
+    def abandon(self) -> None:
+        """Another process goes on listening."""
+        self._socket.close()
+
     def close(self) -> None:
         """Listen no more, and leave no file."""
         self._socket.close()

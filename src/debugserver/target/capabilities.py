@@ -8,7 +8,7 @@ Every method may raise TargetError; NoSuchProcess and NoSuchThread for ids that 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from debugserver.errors import AttachRefused
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from debugserver.target.conditions import BreakpointProgram
     from debugserver.target.model import (
         Action,
+        CommandResult,
         Event,
         FileStatus,
         HostDescription,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
         ModuleDetails,
         ProcessDetails,
         Region,
+        ServerAddress,
         Stop,
         StopReason,
         ThreadId,
@@ -492,3 +494,56 @@ class HostFiles(ABC):
     @abstractmethod
     def read_link(self, path: str) -> str:
         """readlink(2)."""
+
+    @abstractmethod
+    def link(self, target: str, path: str) -> None:
+        """symlink(2): `path` leads to `target`."""
+
+    @abstractmethod
+    def make_directory(self, path: str, mode: int) -> None:
+        """mkdir(2)."""
+
+    @abstractmethod
+    def change_mode(self, path: str, mode: int) -> None:
+        """chmod(2)."""
+
+    @abstractmethod
+    def entries(self, path: str) -> Iterable[tuple[str, bool]]:
+        """What is in a directory, in any order: (name, whether it is or leads to a directory)."""
+
+
+class WorkingDirectory(ABC):
+    """A system where a client goes from directory to directory, as at a shell: what paths without a slash in front
+    mean, and where programs are started."""
+
+    @abstractmethod
+    def change_directory(self, path: str) -> None:
+        """chdir(2)."""
+
+
+class DebugServers(ABC):
+    """Debug servers for one program each, which a client asks for and then connects to."""
+
+    @abstractmethod
+    def start_server(self, port: int) -> ServerAddress:
+        """One that listens at this port; 0: any that is allowed."""
+
+    @abstractmethod
+    def waiting_server(self) -> ServerAddress | None:
+        """One that has a program already, and waits for a client."""
+
+    @abstractmethod
+    def kill_spawned(self, pid: int) -> None:
+        """End a debug server, or a program, that was started here. NoSuchProcess for any other process."""
+
+
+Running = Generator[float | None, None, "CommandResult"]
+
+
+class HostShell(ABC):
+    """Commands of the system's shell."""
+
+    @abstractmethod
+    def run_command(self, command: str, directory: str, timeout: float | None) -> Running:
+        """Run it to its end; yields the seconds until it is worth to look again (None: at once). TargetError: not
+        allowed, or not within `timeout` seconds."""

@@ -175,6 +175,23 @@ class ProcessDetails(NamedTuple):
     program: str
     arguments: tuple[str, ...]
     triple: str
+    pointer_size: int = 8
+
+
+class ServerAddress(NamedTuple):
+    """Where a debug server listens: at a TCP port, or (then `port` is 0) a Unix socket."""
+
+    pid: int
+    port: int
+    path: str = ""
+
+
+class CommandResult(NamedTuple):
+    """How a shell's command ended: with an exit status, or killed by `signal` (then not 0); and what it printed."""
+
+    status: int
+    signal: int
+    output: bytes
 
 
 class ModuleDetails(NamedTuple):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterable
 
 from debugserver.target.capabilities import HostFiles
 from debugserver.target.model import FileStatus
@@ -15,6 +16,10 @@ class FakeFiles(HostFiles):
     def __init__(self) -> None:
         self.contents: dict[str, bytearray] = {}
         self.links: dict[str, str] = {}
+        self.modes: dict[str, int] = {}
+        """What was made a directory or changed, and with which mode."""
+        self.directories: dict[str, list[tuple[str, bool]]] = {}
+        """Path -> what `entries` says."""
         self.filesystem = 0
         self._open: dict[int, str] = {}
 
@@ -61,6 +66,21 @@ class FakeFiles(HostFiles):
         if path not in self.links:
             raise OSError(errno.EINVAL, "not a link")
         return self.links[path]
+
+    def link(self, target: str, path: str) -> None:
+        self.links[path] = target
+
+    def make_directory(self, path: str, mode: int) -> None:
+        self.modes[path] = mode
+
+    def change_mode(self, path: str, mode: int) -> None:
+        self._content(path)
+        self.modes[path] = mode
+
+    def entries(self, path: str) -> Iterable[tuple[str, bool]]:
+        if path not in self.directories:
+            raise OSError(errno.ENOENT, "no such directory")
+        return self.directories[path]
 
     def _path(self, descriptor: int) -> str:
         if descriptor not in self._open:

@@ -48,7 +48,6 @@ def host_info(session: Session, system: HostSystem, args: bytes) -> Reply:
 def process_info(session: Session, system: HostSystem, args: bytes) -> Reply:
     """Describe the current process."""
     process = system.process_details(session.process())
-    architecture = session.architecture()
     return _pairs(
         ("pid", b"%x" % process.pid),
         ("parent-pid", b"%x" % process.parent),
@@ -58,8 +57,8 @@ def process_info(session: Session, system: HostSystem, args: bytes) -> Reply:
         ("effective-gid", b"%x" % process.effective_gid),
         ("triple", fields.hex_text(process.triple)),
         ("ostype", b"linux"),
-        ("endian", architecture.byteorder.encode()),
-        ("ptrsize", b"%d" % architecture.pointer_size),
+        ("endian", system.describe_host().byteorder.encode()),
+        ("ptrsize", b"%d" % process.pointer_size),
     )
 
 

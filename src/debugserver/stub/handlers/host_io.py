@@ -20,7 +20,7 @@ from debugserver.stub.registry import packet
 from debugserver.target.capabilities import HostFiles
 
 if TYPE_CHECKING:
-    from debugserver.stub.registry import Reply
+    from debugserver.stub.registry import Reply, Work
     from debugserver.stub.session import Session
     from debugserver.target.model import FileStatus
 
@@ -30,8 +30,22 @@ _LONGEST_READ = PACKET_SIZE // 2 - 32
 """So that the reply fits even with every byte escaped."""
 
 _ACCESS_MODES = (os.O_RDONLY, os.O_WRONLY, os.O_RDWR)
-_OPEN_FLAGS = {0x8: os.O_APPEND, 0x200: os.O_CREAT, 0x400: os.O_TRUNC, 0x800: os.O_EXCL}
+_OPEN_FLAGS = {
+    0x8: os.O_APPEND,
+    0x200: os.O_CREAT,
+    0x400: os.O_TRUNC,
+    0x800: os.O_EXCL,
+    0x1000_0000: os.O_NONBLOCK,
+    0x2000_0000: os.O_NOFOLLOW,
+    0x4000_0000: os.O_CLOEXEC,
+}
+"""GDB's, and from 28 bits on LLDB's."""
 _PERMISSIONS = 0o777
+_ALL_PERMISSIONS = 0o7777
+_DIRECTORY_MODE = 0o770
+"""Of a directory for which a client asks for no mode: lldb-server's."""
+_DIGEST_PIECE = 1 << 20
+"""Bytes that are digested at once: a few milliseconds' work."""
 _FILE_TYPES = {stat.S_IFREG: 0o100000, stat.S_IFDIR: 0o040000, stat.S_IFCHR: 0o020000}
 """Host's -> protocol's; it has no other types."""
 
@@ -174,3 +188,108 @@ def unlink_file(files: HostFiles, args: bytes) -> bytes:
     """Remove a file."""
     files.unlink(_path(args))
     return _result(0)
+
+
+@_host_io("symlink")
+def make_link(files: HostFiles, args: bytes) -> bytes:
+    """Make a symbolic link: `where it leads,path`."""
+    target, separator, path = args.partition(b",")
+    if not separator:
+        raise MalformedPacket("where it leads and a path are needed")
+    files.link(_path(target), _path(path))
+    return _result(0)
+
+
+@_host_io("mode")
+def file_mode(files: HostFiles, args: bytes) -> bytes:
+    """Tell the permissions of a file."""
+    return _result(stat.S_IMODE(files.path_status(_path(args), follow=True).mode))
+
+
+@packet("vFile:size", needs=HostFiles)
+def file_size(session: Session, files: HostFiles, args: bytes) -> Reply:
+    """Tell the size of a file; errors are `Enn`, as LLDB takes every other for a size."""
+    try:
+        return b"F%016x" % files.path_status(_path(args), follow=True).size
+    except OSError as error:
+        return fields.error(error.errno or errno.EIO)
+
+
+@packet("vFile:exists", needs=HostFiles)
+def file_exists(session: Session, files: HostFiles, args: bytes) -> Reply:
+    """Say whether there is such a file, of whatever kind."""
+    try:
+        files.path_status(_path(args), follow=True)
+    except OSError:
+        return b"F,0"
+    return b"F,1"
+
+
+@packet("vFile:MD5", needs=HostFiles)
+def file_digest(session: Session, files: HostFiles, args: bytes) -> Reply:
+    """Tell the MD5 digest of a file, or `x`; as LLDB compares it, each half with its last byte first."""
+    return _digest(files, _path(args))
+
+
+def _digest(files: HostFiles, path: str) -> Work:
+    import hashlib
+
+    digest = hashlib.md5(usedforsecurity=False)
+    try:
+        descriptor = files.open(path, os.O_RDONLY, 0)
+    except OSError:
+        return b"F,x"
+    position = 0
+    try:
+        while piece := files.read(descriptor, _DIGEST_PIECE, position):
+            digest.update(piece)
+            position += len(piece)
+            yield None
+    except OSError:
+        return b"F,x"
+    finally:
+        files.close(descriptor)
+    raw = digest.digest()
+    return b"F," + fields.hex_bytes(raw[7::-1] + raw[:7:-1])
+
+
+@packet("qPlatform_mkdir", needs=HostFiles)
+def make_directory(session: Session, files: HostFiles, args: bytes) -> Reply:
+    """Make a directory: `mode,path`. The reply has the error's number, 0 for none."""
+    return _platform_call(args, lambda mode, path: files.make_directory(path, mode or _DIRECTORY_MODE))
+
+
+@packet("qPlatform_chmod", needs=HostFiles)
+def change_mode(session: Session, files: HostFiles, args: bytes) -> Reply:
+    """Change the permissions of a file: `mode,path`. The reply has the error's number, 0 for none."""
+    return _platform_call(args, lambda mode, path: files.change_mode(path, mode))
+
+
+def _platform_call(args: bytes, call: Callable[[int, str], None]) -> bytes:
+    mode, separator, path = args.partition(b",")
+    if not separator:
+        raise MalformedPacket("a mode and a path are needed")
+    try:
+        call(fields.number(mode) & _ALL_PERMISSIONS, _path(path))
+    except OSError as error:
+        return _result(error.errno or errno.EIO)
+    return _result(0)
+
+
+@packet("qPathComplete", needs=HostFiles)
+def complete_path(session: Session, files: HostFiles, args: bytes) -> Reply:
+    """Complete a path, to directories only (1) or to any file (0): `0|1,path`."""
+    only_directories, separator, encoded = args.partition(b",")
+    if not separator or only_directories not in (b"0", b"1"):
+        raise MalformedPacket("0 or 1 and a path are needed")
+    directory, slash, start = _path(encoded).rpartition("/")
+    try:
+        entries = sorted(files.entries(directory + slash))
+    except OSError:
+        entries = []
+    found = [
+        directory + slash + name + ("/" if is_directory else "")
+        for name, is_directory in entries
+        if name.startswith(start) and (is_directory or only_directories == b"0")
+    ]
+    return b"M" + b",".join(map(fields.hex_text, found))

@@ -9,7 +9,7 @@ from debugserver.errors import LaunchFailed, MalformedPacket, Refused, TargetErr
 from debugserver.rsp import fields
 from debugserver.rsp.framing import escape
 from debugserver.stub.registry import LLDB_ONLY, Dialect, Outcome, packet
-from debugserver.target.capabilities import Attach, Detach, HostSystem, Kill, Launch
+from debugserver.target.capabilities import Attach, Detach, Execution, HostSystem, Kill, Launch
 
 if TYPE_CHECKING:
     from debugserver.stub.registry import Reply, Work
@@ -91,7 +91,9 @@ def _choose(session: Session, thread: ThreadId) -> None:
 
 
 def _allow_one_more(session: Session) -> None:
-    if session.target.processes() and not session.multiprocess:
+    """A platform only starts programs, as many as it is asked for."""
+    debugs = session.target.capability(Execution) is not None
+    if debugs and session.target.processes() and not session.multiprocess:
         raise TargetError("a process is being debugged already, and the client knows only one (multiprocess+)")
 
 

@@ -11,7 +11,7 @@ from debugserver.errors import MalformedPacket
 from debugserver.rsp import fields
 from debugserver.stub.registry import Dialect, packet
 from debugserver.stub.settings import OnDisconnect
-from debugserver.target.capabilities import Detach, HostSystem, Launch, ProgramInput
+from debugserver.target.capabilities import Detach, HostSystem, Launch, ProgramInput, WorkingDirectory
 
 if TYPE_CHECKING:
     from debugserver.stub.registry import Reply
@@ -92,8 +92,12 @@ def reset_environment(session: Session, launcher: Launch, args: bytes) -> Reply:
 
 @packet("QSetWorkingDir", needs=Launch, feature="QSetWorkingDir+")
 def set_working_directory(session: Session, launcher: Launch, args: bytes) -> Reply:
-    """Start programs in this directory; empty: the server's own."""
-    session.settings_for_launch(launcher).directory = fields.text(args)
+    """Start programs in this directory; empty: the server's own. On a platform, also what paths begin at."""
+    directory = fields.text(args)
+    if place := session.target.capability(WorkingDirectory):
+        place.change_directory(directory)
+    else:
+        session.settings_for_launch(launcher).directory = directory
     return b"OK"
 
 
