@@ -201,6 +201,21 @@ def test_thread_events(non_stop: Both) -> None:
     non_stop(scenario, "thread")
 
 
+def test_the_end_of_the_only_thread_that_runs(non_stop: Both) -> None:
+    def scenario(side: Side) -> Iterator[object]:
+        yield ok(side, b"Z0,{in_thread},1")
+        yield ok(side, b"vCont;c")
+        yield told(side)
+        yield ok(side, b"z0,{in_thread},1")
+        yield ok(side, b"vCont;t")
+        yield told(side)
+        yield ok(side, b"QThreadEvents:1")
+        yield ok(side, b"vCont;c:p{pid}.{tid1}")
+        yield told(side, 2)
+
+    non_stop(scenario, "thread")
+
+
 def test_clones(non_stop: Both) -> None:
     def scenario(side: Side) -> Iterator[object]:
         yield ok(side, b"QThreadOptions;3:p{pid}.{tid0}")

@@ -362,7 +362,9 @@ class NonStop(Stress):
     def _fetch(self) -> None:
         reply = self.session.client.wait_notification().decode().removeprefix("Stop:")
         while reply != "OK":
-            self.stops.append(stop_reply.parse(reply.encode()))
+            # N: the last thread but the leader has ended after the leader has stopped.
+            if reply != "N":
+                self.stops.append(stop_reply.parse(reply.encode()))
             reply = self.ask("vStopped")
 
     def step_alone(self, thread: Thread) -> None:

@@ -398,6 +398,15 @@ def test_the_wanted_end_of_a_thread() -> None:
     assert threads_of(acknowledge_all(stub)) == ["p10.14"]
 
 
+def test_the_wanted_end_of_the_last_resumed_thread() -> None:
+    """The end is one thing, that nothing runs any more another: GDB waits for both."""
+    target, threads = ten_threads()
+    stub = connect_non_stop(target)
+    transcript(stub, [(b"vCont;c:p10.13", b"OK")])
+    assert happen(stub, target, ThreadExit(threads[3], 7, wanted=True)).notifications == [b"Stop:w07;p10.13"]
+    transcript(stub, [(b"vStopped", b"N"), (b"vStopped", b"OK")])
+
+
 def test_the_queue_of_another_client_is_not_inherited() -> None:
     """A new session knows of no notification, and `?` tells the state."""
     target, threads = ten_threads()

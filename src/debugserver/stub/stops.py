@@ -257,8 +257,11 @@ class Stops:
             self._drop(lambda queued: isinstance(queued, Stop) and queued.thread.pid == pid)
         event = self._mark_interrupt(event)
         self._note(event)
+        is_first = not self._unreported
         self._unreported.append(event)
-        if len(self._unreported) == 1:
+        if isinstance(event, ThreadExit) and event.wanted and self._is_last():
+            self._unreported.append(event._replace(wanted=False))
+        if is_first:
             self._notification = b"Stop:" + self.encode(event)
             self._send_notification()
 
