@@ -14,8 +14,8 @@ from debugserver.errors import ConfigurationError, NoSuchProcess, TargetError
 from debugserver.target.model import Region
 
 _CHUNK = 1 << 16
-_STATE, _PROCESS_GROUP, _FLAGS, _PENDING, _CORE = 0, 2, 6, 28, 36
-"""Fields 3, 5, 9, 31 and 39 of /proc/PID/stat, counted from the third."""
+_STATE, _PROCESS_GROUP, _SESSION, _FLAGS, _NICE, _PENDING, _CORE = 0, 2, 3, 6, 16, 28, 36
+"""Fields 3, 5, 6, 9, 19, 31 and 39 of /proc/PID/stat, counted from the third."""
 _EXITING = 0x4
 """PF_EXITING, of the flags (linux/sched.h)."""
 _KILLED = 1 << 8
@@ -97,6 +97,18 @@ class Procfs:
         """The process group, by its leader's pid."""
         return int(self._stat(pid, None)[_PROCESS_GROUP])
 
+    def session(self, pid: int) -> int:
+        """The session, by its leader's pid."""
+        return int(self._stat(pid, None)[_SESSION])
+
+    def nice(self, pid: int) -> int:
+        """-20 to 19."""
+        return int(self._stat(pid, None)[_NICE])
+
+    def flags(self, pid: int) -> int:
+        """PF_... of linux/sched.h."""
+        return int(self._stat(pid, None)[_FLAGS])
+
     def descriptors(self, pid: int) -> list[int]:
         """The open file descriptors, in ascending order."""
         return self._numbers(f"{self._root}/{pid}/fd")
@@ -117,6 +129,10 @@ class Procfs:
     def regions(self, pid: int) -> list[Region]:
         """/proc/PID/maps, taken apart."""
         return [_region(*line.split(maxsplit=5)) for line in os.fsdecode(self.maps(pid)).splitlines()]
+
+    def smaps(self, pid: int) -> bytes:
+        """/proc/PID/smaps: maps, and what each mapping consists of."""
+        return self.through_live_thread(pid, lambda task: self.read(f"{task}/smaps"))
 
     def auxv(self, pid: int) -> bytes:
         """/proc/PID/auxv."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from debugserver.errors import TargetError
 from debugserver.linux.breakpoints import LinuxBreakpoints
+from debugserver.linux.core_files import LinuxCoreFiles
 from debugserver.linux.execution import (
     LinuxExecution,
     LinuxProcessEvents,
@@ -75,10 +76,12 @@ class LinuxTarget(Target):
         registers = LinuxRegisters(tracer.table)
         auxv = LinuxAuxv(procfs)
         libraries = Svr4Libraries(self, memory, auxv)
+        signals = LinuxSignalInfo(tracer.table)
         self._capabilities: dict[type[Any], Any] = {
             abilities.Allocation: LinuxAllocation(tracer),
             abilities.Attach: LinuxAttach(tracer),
             abilities.Auxv: auxv,
+            abilities.CoreFiles: LinuxCoreFiles(procfs, tracer.table, memory, signals),
             abilities.Detach: LinuxDetach(tracer),
             abilities.ExecFile: LinuxExecFile(procfs),
             abilities.Execution: LinuxExecution(tracer),
@@ -96,7 +99,7 @@ class LinuxTarget(Target):
             abilities.Registers: registers,
             abilities.RegisterState: registers,
             abilities.SignalDelivery: LinuxSignalDelivery(tracer),
-            abilities.SignalInfo: LinuxSignalInfo(tracer.table),
+            abilities.SignalInfo: signals,
             abilities.SoftwareBreakpoints: LinuxBreakpoints(tracer.table),
             abilities.SystemCalls: LinuxSystemCalls(tracer),
             abilities.ThreadEvents: LinuxThreadEvents(tracer),

@@ -19,6 +19,7 @@ LLDB_FEATURES = frozenset({
     "multiprocess",
     "native-signals",
     "qEcho",
+    "qSaveCore",
     "qXfer:auxv:read",
     "qXfer:features:read",
     "qXfer:libraries-svr4:read",

@@ -22,6 +22,7 @@ from debugserver.stub.session import Session
 from debugserver.stub.stops import Stops
 from debugserver.target.capabilities import (
     Allocation,
+    CoreFiles,
     Execution,
     HostFiles,
     ProcessEvents,
@@ -50,6 +51,7 @@ _FORGET_CLIENT: tuple[tuple[type[Any], Callable[[Any], None]], ...] = (
     (SystemCalls, lambda calls: calls.clear_caught()),
     (SignalDelivery, lambda delivery: delivery.reset_delivery()),
     (HostFiles, lambda files: files.close_all()),
+    (CoreFiles, lambda cores: cores.forget_cores()),
 )
 """What a client set in the target, and how it goes with the client."""
 

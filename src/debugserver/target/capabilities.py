@@ -385,6 +385,19 @@ class SignalInfo(ABC):
         """Replace the whole structure."""
 
 
+class CoreFiles(ABC):
+    """Images of processes in files."""
+
+    @abstractmethod
+    def write_core(self, thread: ThreadId, path: str) -> Generator[None, None, str]:
+        """Write an ELF core file of a stopped process, this thread first; yields every few milliseconds. Its path is
+        the one given if that is free, and another one if not: no file is overwritten."""
+
+    @abstractmethod
+    def forget_cores(self) -> None:
+        """Remove those that have another path than was given: the client, which has fetched them, is gone."""
+
+
 class ThreadLocalStorage(ABC):
     """Where a thread keeps its copy of a variable."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from debugserver.stub.handlers import (
     address_space,
     breakpoints,
+    core,
     events,
     host,
     host_io,
@@ -24,6 +25,7 @@ from debugserver.stub.handlers import (
 __all__ = [
     "address_space",
     "breakpoints",
+    "core",
     "events",
     "host",
     "host_io",
