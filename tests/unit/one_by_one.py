@@ -142,6 +142,8 @@ def build(folder: Path) -> Path:
 
 def run(program: Path, cases: list[tuple[State, int, bytes]]) -> list[Result]:
     """Of each: the state before, where code goes, and the code."""
+    if not cases:
+        return []
     file = program.with_suffix(".cases")
     file.write_bytes(
         b"".join(

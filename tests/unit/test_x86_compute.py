@@ -11,14 +11,17 @@ import pytest
 
 from debugserver.errors import MemoryFault
 from tests.support.server import SOURCE
-from tests.unit.one_by_one import CODE, TRAPPED, Result, State, instructions, random_state, run
-from tests.unit.x86_samples import COMPUTED, UNCOMPUTED, assemble
+from tests.unit.one_by_one import CODE, DATA, TRAPPED, Result, State, instructions, random_state, run
+from tests.unit.x86_samples import COMPUTED, FLAGS, UNCOMPUTED, assemble
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 ROUNDS = 16
 USER_TOP = 1 << 47
+IDENTIFICATION = 1 << 21
+MATTERING = IDENTIFICATION | 1 << 18 | 1 << 8
+"""ID, AC and TF in eflags. The first stays from one case to the next: no frame has it."""
 
 
 def compare(bits: int, code: bytes, before: State, result: Result) -> bool:
@@ -59,15 +62,44 @@ def test_it_does_what_the_cpu_does(one_by_one_program: Path, tmp_path: Path, nam
 
 
 @pytest.mark.parametrize("bits", [64, 32])
+def test_flags_are_pushed_and_popped(one_by_one_program: Path, tmp_path: Path, bits: int) -> None:
+    """The program pushes a trap flag that is its own; a flag that makes a difference is left to the CPU to pop."""
+    chance = random.Random(bits)
+    codes = assemble(tmp_path, bits, *FLAGS[bits])
+    cases = [(random_state(chance, bits), CODE, code) for code in codes for _ in range(10 * ROUNDS)]
+    completed = dict.fromkeys(codes, 0)
+    for (before, _, code), result in zip(cases, run(one_by_one_program, cases), strict=True):
+        computed = before.copy()
+        compute = instructions(bits).computation(code, CODE)
+        assert compute is not None
+        try:
+            compute(computed.registers, computed)
+        except MemoryFault:
+            assert computed.differences(before) == {}
+            assert result.signal != TRAPPED or int.from_bytes(before.read(before["rsp"], 4), "little") & MATTERING
+            continue
+        expected = result.state
+        expected["eflags"] &= ~IDENTIFICATION
+        if b"\x9c" in code:
+            expected.data[expected["rsp"] - DATA + 1] &= ~1
+        assert result.signal == TRAPPED
+        assert computed.differences(expected) == {}
+        completed[code] += 1
+    assert all(completed.values())
+
+
+@pytest.mark.parametrize("bits", [64, 32])
 def test_what_is_not_known_exactly_is_left_to_the_cpu(tmp_path: Path, bits: int) -> None:
     for text, code in zip(UNCOMPUTED[bits], assemble(tmp_path, bits, *UNCOMPUTED[bits]), strict=True):
         assert instructions(bits).computation(code, CODE) is None, text
 
 
 @pytest.mark.parametrize("bits", [64, 32])
-@pytest.mark.parametrize(("name", "value"), [("eflags", 0x302), ("eflags", 0x40202), ("orig_rax", 1), ("rip", CODE)])
+@pytest.mark.parametrize(
+    ("name", "value"), [("eflags", 0x302), ("eflags", 0x10202), ("eflags", 0x40202), ("orig_rax", 1), ("rip", CODE)]
+)
 def test_it_applies_where_nothing_changes_what_instructions_do(bits: int, name: str, value: int) -> None:
-    """A trap flag of the program's own, alignment checks, and a system call that may be restarted do."""
+    """A trap flag of the program's own, a resume flag, alignment checks, and a system call that may be restarted do."""
     state = random_state(random.Random(0), bits)
     state[name] = value
     assert instructions(bits).applies(state.registers) == (name == "rip")

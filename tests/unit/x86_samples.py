@@ -59,12 +59,23 @@ def moves(bits: int) -> Iterable[str]:
         yield from ("movabs rax, [0x20000f08]", "mov sil, r9b", "xchg rax, r8", "lea rax, [rbx+r8*8-0x12345]")
 
 
+def simple(bits: int) -> Iterable[str]:
+    yield from ("clc", "stc", "cmc", "cld", "std", "pause", "lfence", "sfence", "mfence", "bswap eax", "bswap ebp")
+    yield from (f"prefetch{kind} [ebx]" for kind in ("t0", "t1", "t2", "nta", "w"))
+    if bits == 64:
+        yield "bswap r13"
+
+
 def stack(bits: int) -> Iterable[str]:
     accumulator, stack, frame, other = ("rax", "rsp", "rbp", "r11") if bits == 64 else ("eax", "esp", "ebp", "edi")
     for register in (accumulator, stack, frame, other, "ax"):
         yield from (f"push {register}", f"pop {register}")
     yield from (f"push [{stack}+8]", f"push [{frame}]", "push word ptr [ebp]", "push -2", "push 0x12345678", "pushw 7")
     yield from ("leave", "ret", "rep ret", "ret 0x18")
+
+
+FLAGS = {64: ("pushfq", "pushfw", "popfq", "popfw"), 32: ("pushfd", "pushfw", "popfd", "popfw")}
+"""Those that push and pop eflags."""
 
 
 def branches(bits: int) -> Iterable[str]:
@@ -76,7 +87,7 @@ def branches(bits: int) -> Iterable[str]:
         yield from (f"{name} [{pointer}]", f"{name} [{stack}+16]")
 
 
-COMPUTED = {"arithmetic": arithmetic, "moves": moves, "stack": stack, "branches": branches}
+COMPUTED = {"arithmetic": arithmetic, "moves": moves, "simple": simple, "stack": stack, "branches": branches}
 """What is computed."""
 
 
@@ -95,7 +106,7 @@ def integers(bits: int) -> Iterable[str]:
         yield from (f"{name} ecx, {place}" for name in ("imul", "bsf", "popcnt", "movbe"))
         yield from (f"{name} dword ptr {place}, 3" for name in ("shl", "sar", "rol", "rcr", "btc"))
         yield from (f"shld {place}, edx, cl", f"cmpxchg8b {place}", f"pop {place}", f"xadd {place}, dl")
-    yield from ("bswap eax", "cpuid", "cld", "stc", "lahf", "xlatb", "mul ecx", "shl edx, cl", "pause")
+    yield from ("cpuid", "lahf", "sahf", "xlatb", "mul ecx", "shl edx, cl")
     yield from ("movsb", "rep movsb", "rep stosd", "repne scasb", "repe cmpsd", "lodsw", "lfence")
     if bits == 64:
         yield from ("cmpxchg16b [rip+0xca90f09]", "rep movsq", "rdfsbase rax")

@@ -13,7 +13,8 @@ from typing import NamedTuple, Protocol
 
 
 class MemoryAccess(Protocol):
-    """Memory as the running thread would reach it, so page protections hold. What raises has changed nothing."""
+    """Memory as the running thread would reach it: page protections hold, nothing is watched, and what other threads
+    may look at goes in one piece, as aligned values of up to eight bytes do. What raises has changed nothing."""
 
     def read(self, address: int, length: int) -> bytes:
         """Exactly `length` bytes; MemoryFault."""
@@ -98,8 +99,8 @@ class Instructions(ABC):
     @abstractmethod
     def applies(self, registers: bytearray) -> bool:
         """Whether all this holds for a thread with these registers: it runs in this mode, and nothing in them changes
-        what instructions do. Of what they do not show, a caller has to know: a shadow stack, watched memory, and a
-        restartable sequence, which a thread leaves unseen where its pc is elsewhere for a while."""
+        what instructions do. They do not show a shadow stack, which calls and returns use, nor a restartable sequence
+        (rseq), which the kernel no longer restarts once it has seen the pc of a moved instruction."""
 
     @abstractmethod
     def computation(self, code: bytes, address: int) -> Computation | None:

@@ -9,21 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from iced_x86 import Code, ConditionCode, FlowControl, Instruction, Mnemonic, OpKind, Register
+from iced_x86 import ConditionCode, FlowControl, Instruction, Mnemonic, OpKind, Register
 
-from debugserver.arch import x86_flags
+from debugserver.arch import x86_flags, x86_stack
 from debugserver.arch.amd64 import EFLAGS_OFFSET
-from debugserver.arch.instructions import Computation, MemoryAccess
-from debugserver.arch.x86_code import POINTER, RIP, Unknown, canonical, place, pointer_size
+from debugserver.arch.x86_code import POINTER, RIP, Unknown, place
 from debugserver.arch.x86_flags import STATUS, Condition, Operation
 from debugserver.arch.x86_operands import (
-    UNSIGNED,
+    Build,
     Read,
     Write,
-    allowed_target,
     branch_target,
     effective_address,
     fixed_target,
+    following,
     operand_size,
     reader,
     register_reader,
@@ -34,14 +33,11 @@ from debugserver.arch.x86_operands import (
 if TYPE_CHECKING:
     from iced_x86._iced_x86_py import Register as RegisterId
 
-Build = Callable[[Instruction], Computation]
+    from debugserver.arch.instructions import Computation, MemoryAccess
 
-_FLAGS = slice(EFLAGS_OFFSET, EFLAGS_OFFSET + 4)
 _pack = POINTER.pack
 _unpack_from = POINTER.unpack_from
 _pack_into = POINTER.pack_into
-_RSP = place(Register.RSP).offset
-_RBP = place(Register.RBP).offset
 _CONDITIONS = {getattr(ConditionCode, name): holds for name, holds in x86_flags.CONDITIONS.items()}
 
 
@@ -63,29 +59,22 @@ def _repeats(instruction: Instruction) -> bool:
     return instruction.has_repe_prefix or instruction.has_repne_prefix
 
 
-def _following(instruction: Instruction) -> bytes:
-    """The address of the instruction behind, as rip has it. Unknown: it cannot go on there."""
-    if not canonical(instruction.next_ip):
-        raise Unknown
-    return _pack(instruction.next_ip)
-
-
 def _nothing(instruction: Instruction) -> Computation:
-    following = _following(instruction)
+    behind = following(instruction)
 
     def compute(registers: bytearray, _memory: MemoryAccess) -> None:
-        registers[RIP] = following
+        registers[RIP] = behind
 
     return compute
 
 
 def _assign(instruction: Instruction, write: Write, read: Read) -> Computation:
     """All that it does is to write what was read."""
-    following = _following(instruction)
+    behind = following(instruction)
 
     def compute(registers: bytearray, memory: MemoryAccess) -> None:
         write(registers, memory, read(registers, memory))
-        registers[RIP] = following
+        registers[RIP] = behind
 
     return compute
 
@@ -134,7 +123,7 @@ def _exchange(instruction: Instruction) -> Computation:
     """Of registers: with memory it locks."""
     if instruction.op0_kind != OpKind.REGISTER or instruction.op1_kind != OpKind.REGISTER:
         raise Unknown
-    following = _following(instruction)
+    behind = following(instruction)
     read_first, read_second = reader(instruction, 0), reader(instruction, 1)
     write_first, write_second = writer(instruction, 0), writer(instruction, 1)
 
@@ -142,7 +131,7 @@ def _exchange(instruction: Instruction) -> Computation:
         first, second = read_first(registers, memory), read_second(registers, memory)
         write_first(registers, memory, second)
         write_second(registers, memory, first)
-        registers[RIP] = following
+        registers[RIP] = behind
 
     return compute
 
@@ -151,7 +140,7 @@ def _arithmetic(operate: Operation, operands: int = 2) -> Build:
     """The result goes to the first operand."""
 
     def build(instruction: Instruction) -> Computation:
-        following, sign = _following(instruction), 1 << 8 * operand_size(instruction, 0) - 1
+        behind, sign = following(instruction), 1 << 8 * operand_size(instruction, 0) - 1
         read_first, write = reader(instruction, 0), writer(instruction, 0)
         read_second = reader(instruction, 1) if operands == 2 else read_first
 
@@ -160,7 +149,7 @@ def _arithmetic(operate: Operation, operands: int = 2) -> Build:
             result, status = operate(read_first(registers, memory), read_second(registers, memory), flags, sign)
             write(registers, memory, result)
             _pack_into(registers, EFLAGS_OFFSET, flags & ~STATUS | status)
-            registers[RIP] = following
+            registers[RIP] = behind
 
         return compute
 
@@ -171,14 +160,14 @@ def _comparison(operate: Operation) -> Build:
     """Only the flags change."""
 
     def build(instruction: Instruction) -> Computation:
-        following, sign = _following(instruction), 1 << 8 * operand_size(instruction, 0) - 1
+        behind, sign = following(instruction), 1 << 8 * operand_size(instruction, 0) - 1
         read_first, read_second = reader(instruction, 0), reader(instruction, 1)
 
         def compute(registers: bytearray, memory: MemoryAccess) -> None:
             flags = _unpack_from(registers, EFLAGS_OFFSET)[0]
             status = operate(read_first(registers, memory), read_second(registers, memory), flags, sign)[1]
             _pack_into(registers, EFLAGS_OFFSET, flags & ~STATUS | status)
-            registers[RIP] = following
+            registers[RIP] = behind
 
         return compute
 
@@ -219,98 +208,52 @@ def _jump(instruction: Instruction) -> Computation:
 
 
 def _jump_if(instruction: Instruction) -> Computation:
-    holds, following = _condition(instruction), _following(instruction)
+    holds, behind = _condition(instruction), following(instruction)
     target = _pack(fixed_target(instruction))
 
     def compute(registers: bytearray, _memory: MemoryAccess) -> None:
-        registers[RIP] = target if holds(_unpack_from(registers, EFLAGS_OFFSET)[0]) else following
+        registers[RIP] = target if holds(_unpack_from(registers, EFLAGS_OFFSET)[0]) else behind
 
     return compute
 
 
-def _push(instruction: Instruction) -> Computation:
-    following, size = _following(instruction), -instruction.stack_pointer_increment
-    read, pack, mask = reader(instruction, 0, size), UNSIGNED[size].pack, _stack_mask(instruction)
+def _change_flags(change: Callable[[int], int]) -> Build:
+    """clc and its kin."""
 
-    def compute(registers: bytearray, memory: MemoryAccess) -> None:
-        top = _unpack_from(registers, _RSP)[0] - size & mask
-        memory.write(top, pack(read(registers, memory)))
-        _pack_into(registers, _RSP, top)
-        registers[RIP] = following
+    def build(instruction: Instruction) -> Computation:
+        behind = following(instruction)
 
-    return compute
+        def compute(registers: bytearray, _memory: MemoryAccess) -> None:
+            _pack_into(registers, EFLAGS_OFFSET, change(_unpack_from(registers, EFLAGS_OFFSET)[0]))
+            registers[RIP] = behind
 
+        return compute
 
-def _pop(instruction: Instruction) -> Computation:
-    """To a register: an address in memory would be that after rsp has changed."""
-    following, size = _following(instruction), instruction.stack_pointer_increment
-    write, mask = register_writer(instruction.op0_register), _stack_mask(instruction)
-
-    def compute(registers: bytearray, memory: MemoryAccess) -> None:
-        top = _unpack_from(registers, _RSP)[0] & mask
-        value = int.from_bytes(memory.read(top, size), "little")
-        _pack_into(registers, _RSP, top + size & mask)
-        write(registers, memory, value)
-        registers[RIP] = following
-
-    return compute
+    return build
 
 
-def _call(instruction: Instruction) -> Computation:
-    size, mask = pointer_size(instruction), _stack_mask(instruction)
-    if instruction.stack_pointer_increment != -size:
+def _swap_bytes(instruction: Instruction) -> Computation:
+    size = operand_size(instruction, 0)
+    if size == 2:  # undefined
         raise Unknown
-    target, return_address = branch_target(instruction), _following(instruction)[:size]
-
-    def compute(registers: bytearray, memory: MemoryAccess) -> None:
-        found = target(registers, memory)
-        top = _unpack_from(registers, _RSP)[0] - size & mask
-        memory.write(top, return_address)
-        _pack_into(registers, _RSP, top)
-        registers[RIP] = _pack(found)
-
-    return compute
+    read = reader(instruction, 0)
+    return _assign(
+        instruction,
+        writer(instruction, 0),
+        lambda registers, memory: int.from_bytes(read(registers, memory).to_bytes(size, "little"), "big"),
+    )
 
 
-def _return(instruction: Instruction) -> Computation:
-    if instruction.code not in (Code.RETNQ, Code.RETNQ_IMM16, Code.RETND, Code.RETND_IMM16):
-        raise Unknown
-    size, mask, drop = pointer_size(instruction), _stack_mask(instruction), instruction.stack_pointer_increment
-
-    def compute(registers: bytearray, memory: MemoryAccess) -> None:
-        top = _unpack_from(registers, _RSP)[0] & mask
-        target = int.from_bytes(memory.read(top, size), "little")
-        registers[RIP] = _pack(allowed_target(target))
-        _pack_into(registers, _RSP, top + drop & mask)
-
-    return compute
-
-
-def _leave(instruction: Instruction) -> Computation:
-    if instruction.code not in (Code.LEAVEQ, Code.LEAVED):
-        raise Unknown
-    following, size, mask = _following(instruction), pointer_size(instruction), _stack_mask(instruction)
-
-    def compute(registers: bytearray, memory: MemoryAccess) -> None:
-        frame = _unpack_from(registers, _RBP)[0] & mask
-        value = int.from_bytes(memory.read(frame, size), "little")
-        _pack_into(registers, _RSP, frame + size & mask)
-        _pack_into(registers, _RBP, value)
-        registers[RIP] = following
-
-    return compute
-
-
-def _stack_mask(instruction: Instruction) -> int:
-    return (1 << 8 * pointer_size(instruction)) - 1
-
+_WITHOUT_EFFECT = (
+    *(Mnemonic.NOP, Mnemonic.ENDBR64, Mnemonic.ENDBR32, Mnemonic.PAUSE),
+    *(Mnemonic.LFENCE, Mnemonic.SFENCE, Mnemonic.MFENCE),
+    *(Mnemonic.PREFETCHT0, Mnemonic.PREFETCHT1, Mnemonic.PREFETCHT2, Mnemonic.PREFETCHNTA, Mnemonic.PREFETCHW),
+)
+"""A thread that stops and runs on is as good as a fence."""
 
 _CONDITIONAL: dict[str, Build] = {"J": _jump_if, "SET": _set, "CMOV": _move_if}
 
 _BUILDERS: dict[int, Build] = {
-    Mnemonic.NOP: _nothing,
-    Mnemonic.ENDBR64: _nothing,
-    Mnemonic.ENDBR32: _nothing,
     Mnemonic.MOV: _move,
     Mnemonic.MOVZX: _move,
     Mnemonic.MOVSX: _move_signed,
@@ -337,10 +280,13 @@ _BUILDERS: dict[int, Build] = {
     Mnemonic.CMP: _comparison(x86_flags.subtract),
     Mnemonic.TEST: _comparison(x86_flags.conjunction),
     Mnemonic.JMP: _jump,
-    Mnemonic.PUSH: _push,
-    Mnemonic.POP: _pop,
-    Mnemonic.CALL: _call,
-    Mnemonic.RET: _return,
-    Mnemonic.LEAVE: _leave,
+    Mnemonic.BSWAP: _swap_bytes,
+    Mnemonic.CLC: _change_flags(lambda flags: flags & ~x86_flags.CF),
+    Mnemonic.STC: _change_flags(lambda flags: flags | x86_flags.CF),
+    Mnemonic.CMC: _change_flags(lambda flags: flags ^ x86_flags.CF),
+    Mnemonic.CLD: _change_flags(lambda flags: flags & ~x86_flags.DF),
+    Mnemonic.STD: _change_flags(lambda flags: flags | x86_flags.DF),
     **{getattr(Mnemonic, head + name): build for head, build in _CONDITIONAL.items() for name in x86_flags.CONDITIONS},
+    **dict.fromkeys(_WITHOUT_EFFECT, _nothing),
+    **x86_stack.BUILDERS,
 }

@@ -12,6 +12,7 @@ PF = 1 << 2
 AF = 1 << 4
 ZF = 1 << 6
 SF = 1 << 7
+DF = 1 << 10
 OF = 1 << 11
 STATUS = CF | PF | AF | ZF | SF | OF
 

@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from iced_x86 import Instruction
 
 _TRAP_FLAG = 1 << 8
+_RESUME_FLAG = 1 << 16
 _ALIGNMENT_CHECK = 1 << 18
-_DISTURBING = _TRAP_FLAG | _ALIGNMENT_CHECK
+_DISTURBING = _TRAP_FLAG | _RESUME_FLAG | _ALIGNMENT_CHECK
+"""Of eflags. The CPU clears the resume flag at the end of every instruction."""
 
 _NO_SYSTEM_CALL = b"\xff" * 4
 """In orig_rax, which is an int to the kernel. After any other it may move rip back, to restart a system call."""
@@ -43,7 +45,10 @@ class X86Instructions(Instructions):
             return False
         if registers[self._system_call] != _NO_SYSTEM_CALL:
             return False
-        return all(registers[offset] == selector for offset, selector in self._selectors)
+        for offset, selector in self._selectors:  # noqa: SIM110  (a generator takes twice as long)
+            if registers[offset] != selector:
+                return False
+        return True
 
     def computation(self, code: bytes, address: int) -> Computation | None:
         return _computation(self._bits, code, address)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from iced_x86 import Instruction, MemorySizeExt, OpKind, Register, RegisterExt
 
 from debugserver.arch.amd64 import OFFSETS
-from debugserver.arch.instructions import MemoryAccess
+from debugserver.arch.instructions import Computation, MemoryAccess
 from debugserver.arch.x86_code import NEAR_BRANCHES, POINTER, Unknown, canonical, is_64_bit, place, pointer_size
 from debugserver.errors import MemoryFault
 
@@ -22,11 +22,20 @@ if TYPE_CHECKING:
 Get = Callable[[bytearray], int]
 Read = Callable[[bytearray, MemoryAccess], int]
 Write = Callable[[bytearray, MemoryAccess, int], None]
+Build = Callable[[Instruction], Computation]
+"""How to compute an instruction of one kind. Unknown."""
 
 UNSIGNED = {1: struct.Struct("<B"), 2: struct.Struct("<H"), 4: struct.Struct("<I"), 8: POINTER}
 _STORED = UNSIGNED | {4: POINTER}
 
 _SEGMENT_BASES = {Register.FS: OFFSETS["fs_base"], Register.GS: OFFSETS["gs_base"]}
+
+
+def following(instruction: Instruction) -> bytes:
+    """The address of the instruction behind this one, as rip has it. Unknown: the CPU may refuse to go there."""
+    if not canonical(instruction.next_ip):
+        raise Unknown
+    return POINTER.pack(instruction.next_ip)
 
 
 def operand_size(instruction: Instruction, operand: int) -> int:

@@ -58,6 +58,14 @@ static void end(int status)
         system_call(SYS_exit_group, status, 0);
 }
 
+/* What a frame does not have. From the first call on there is no C library, which needs fs. */
+static void set_segments(void)
+{
+    __asm__ volatile("mov %0, %%ds; mov %0, %%es" : : "r"(0x2B));
+    system_call(SYS_arch_prctl, ARCH_SET_GS, (uintptr_t)data + 0x40);
+    system_call(SYS_arch_prctl, ARCH_SET_FS, (uintptr_t)data + 0x80);
+}
+
 static void keep_result(const ucontext_t *frame, int signal)
 {
     const uint8_t *area = (const uint8_t *)frame->uc_mcontext.fpregs;
@@ -77,6 +85,7 @@ static void start_next(ucontext_t *frame)
 {
     uint8_t *area = (uint8_t *)frame->uc_mcontext.fpregs;
     running = next++;
+    set_segments();
     for (int i = 0; i < PLACES; i++)
         if (places[i] != 255)
             frame->uc_mcontext.gregs[places[i]] = running->general[i];
@@ -133,9 +142,7 @@ int main(void)
         struct sigaction action = {.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_ONSTACK};
         sigaction(signals[i], &action, NULL);
     }
-    /* From here on no C library, which needs fs. */
-    system_call(SYS_arch_prctl, ARCH_SET_GS, (uintptr_t)data + 0x40);
-    system_call(SYS_arch_prctl, ARCH_SET_FS, (uintptr_t)data + 0x80);
-    __asm__ volatile("mov %0, %%ds; mov %0, %%es; int3" : : "r"(0x2B) : "memory");
+    set_segments();
+    __asm__ volatile("int3");
     return 0;
 }
