@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from debugserver.arch import xsave
+from debugserver.arch import x86_roles, xsave
 from debugserver.arch.architecture import Architecture, Feature, Register, arrange
 from debugserver.arch.banks import NT_PRSTATUS, BankCodec, PlainSection
 from debugserver.arch.system_calls import SystemCalls
@@ -128,10 +128,12 @@ def architecture(xcr0: int, xsave_size: int) -> Architecture:
     extensions = enabled(_EXTENSIONS, layout)
     general = _user_regs(_GENERAL, _CORE)
     system = _user_regs(_SYSTEM, _LINUX, _SEGMENT_BASES)
+    features = arrange([*_BASE, *(extension.feature for extension in extensions)])
+    names = [register.name for feature in features for register in feature.registers]
     return Architecture(
         name="i386:x86-64",
         osabi="GNU/Linux",
-        features=arrange([*_BASE, *(extension.feature for extension in extensions)]),
+        features=features,
         assumed=_BASE,
         pointer_size=8,
         pc="rip",
@@ -141,6 +143,8 @@ def architecture(xcr0: int, xsave_size: int) -> Architecture:
         thread_pointer=_thread_pointer,
         instructions=_INSTRUCTIONS,
         system_calls=_SYSTEM_CALLS,
+        roles=x86_roles.amd64_roles(names),
+        views=x86_roles.views(names),
         codec=BankCodec(
             [
                 PlainSection(NT_PRSTATUS, general),

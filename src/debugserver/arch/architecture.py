@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from debugserver.arch.instructions import Instructions
+    from debugserver.arch.register_roles import Role, View
     from debugserver.arch.system_calls import SystemCalls
 
 ReadRegister = Callable[[str], int]
@@ -112,12 +113,16 @@ class Architecture:
         thread_pointer: Callable[[ReadRegister], int] | None = None,
         instructions: Instructions | None = None,
         system_calls: SystemCalls | None = None,
+        roles: Mapping[str, Role] | None = None,
+        views: Sequence[View] = (),
     ) -> None:
         """`name` is GDB's architecture ("i386:x86-64"); `general` are the registers that stop replies carry;
         `breakpoint` the software breakpoint instruction; `codec` is for targets with a system's register banks;
         `assumed` are the first features, which a client that reads no descriptions takes for all (None: all);
         `thread_pointer` finds where the thread's control block is, if the ABI has thread-local storage;
-        `instructions` is what is known of them; `system_calls` is how a program calls the system, if it has one."""
+        `instructions` is what is known of them; `system_calls` is how a program calls the system, if it has one;
+        `roles`: register name -> what it is to a debugger; `views` are the names of parts of registers, and of
+        registers that are composed of them."""
         self.name = name
         self.osabi = osabi
         self.features = tuple(features)
@@ -128,6 +133,8 @@ class Architecture:
         self.thread_pointer = thread_pointer
         self.instructions = instructions
         self.system_calls = system_calls
+        self.roles = dict(roles or {})
+        self.views = tuple(views)
         self.registers = tuple(r for feature in features for r in feature.registers)
         self.by_name: dict[str, Register] = {r.name: r for r in self.registers}
         self.pc = self.by_name[pc].number

@@ -5,19 +5,30 @@ Only text is made here: what the registers are is the CPU module's business, how
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from debugserver.arch.architecture import Architecture, Feature, Register
+    from debugserver.arch.architecture import Architecture, Register
 
 _HEAD = '<?xml version="1.0"?>\n<!DOCTYPE target SYSTEM "gdb-target.dtd">\n<target>\n'
 
 
 def target_description(architecture: Architecture) -> bytes:
     """The whole of `target.xml`; it includes no other file."""
-    body = "".join(line for feature in architecture.features for line in _feature(feature))
-    return f"{_HEAD}{_facts(architecture)}{body}</target>\n".encode()
+    features = (feature(name, types, "".join(map(_register, rows))) for name, types, rows in architecture.features)
+    return document(architecture, "".join(features))
+
+
+def document(architecture: Architecture, features: str) -> bytes:
+    """A description whose features are this XML."""
+    return f"{_HEAD}{_facts(architecture)}{features}</target>\n".encode()
+
+
+def element(tag: str, attributes: Mapping[str, str]) -> str:
+    """A line of a feature: an element that holds nothing but attributes."""
+    pairs = "".join(f' {key}="{_escape(value)}"' for key, value in attributes.items())
+    return f"    <{tag}{pairs}/>\n"
 
 
 def vector(name: str, element: str, count: int) -> str:
@@ -42,18 +53,20 @@ def _facts(architecture: Architecture) -> str:
     return "".join(f"  <{tag}>{_escape(text)}</{tag}>\n" for tag, text in facts.items() if text)
 
 
-def _feature(feature: Feature) -> Iterator[str]:
-    yield f'  <feature name="{_escape(feature.name)}">\n{feature.types}'
-    yield from map(_register, feature.registers)
-    yield "  </feature>\n"
+def feature(name: str, types: str, registers: str) -> str:
+    """A feature whose types and registers are this XML."""
+    return f'  <feature name="{_escape(name)}">\n{types}{registers}  </feature>\n'
 
 
 def _register(register: Register) -> str:
-    group = f' group="{_escape(register.group)}"' if register.group else ""
-    return (
-        f'    <reg name="{_escape(register.name)}" bitsize="{register.bits}" type="{_escape(register.type)}"'
-        f' regnum="{register.number}"{group}/>\n'
-    )
+    attributes = {
+        "name": register.name,
+        "bitsize": str(register.bits),
+        "type": register.type,
+        "regnum": str(register.number),
+        "group": register.group,
+    }
+    return element("reg", {key: value for key, value in attributes.items() if value})
 
 
 def _escape(text: str) -> str:

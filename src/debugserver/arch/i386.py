@@ -10,7 +10,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from debugserver.arch import xsave
+from debugserver.arch import x86_roles, xsave
 from debugserver.arch.amd64 import COMPATIBILITY_SEGMENT, DATA_SEGMENT, OFFSETS
 from debugserver.arch.architecture import Architecture, Feature, Register, arrange
 from debugserver.arch.banks import NT_PRSTATUS, BankCodec, PlainSection
@@ -119,10 +119,12 @@ def architecture(xcr0: int, xsave_size: int) -> Architecture:
     extensions = enabled(_EXTENSIONS, layout)
     general = [_slot(name) for name in _GENERAL]
     system_call = _slot("orig_eax")
+    features = arrange([*_BASE, *(extension.feature for extension in extensions)])
+    names = [register.name for feature in features for register in feature.registers]
     return Architecture(
         name="i386",
         osabi="GNU/Linux",
-        features=arrange([*_BASE, *(extension.feature for extension in extensions)]),
+        features=features,
         assumed=_BASE,
         pointer_size=4,
         pc="eip",
@@ -132,6 +134,8 @@ def architecture(xcr0: int, xsave_size: int) -> Architecture:
         thread_pointer=_thread_pointer,
         instructions=_INSTRUCTIONS,
         system_calls=_SYSTEM_CALLS,
+        roles=x86_roles.i386_roles(names),
+        views=x86_roles.views(names),
         codec=BankCodec(
             [
                 SignedSection(NT_PRSTATUS, general[:1]),

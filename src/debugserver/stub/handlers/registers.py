@@ -63,6 +63,18 @@ def write_register(session: Session, registers: Registers, args: bytes) -> Reply
     return b"OK"
 
 
+@packet("qRegisterInfo", needs=Registers, no_process=errno.ENOENT, dialects=LLDB_ONLY, glued=True)
+def describe_register(session: Session, registers: Registers, args: bytes) -> Reply:
+    """Describe one register; the first number for which there is an error ends the list."""
+    from debugserver.arch.lldb_description import register_info, register_infos
+
+    infos = register_infos(session.architecture())
+    number = fields.number(args)
+    if number >= len(infos):
+        raise MalformedPacket(f"there is no register {number}")
+    return register_info(infos[number]).encode()
+
+
 @packet("QSaveRegisterState", needs=RegisterState, no_process=errno.ENOENT, dialects=LLDB_ONLY, of_thread=True)
 def save_registers(session: Session, states: RegisterState, args: bytes) -> Reply:
     """Keep all registers of a thread, for one QRestoreRegisterState: the reply is a decimal number for them."""

@@ -9,7 +9,6 @@ import errno
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from debugserver.arch import description
 from debugserver.errors import MalformedPacket, TargetError
 from debugserver.rsp import fields
 from debugserver.stub.registry import Dialect, packet
@@ -110,13 +109,21 @@ def read_exec_file(session: Session, files: ExecFile, annex: str) -> bytes:
     return files.exec_file(pid).encode(errors="surrogateescape")
 
 
-@xfer_object("features", needs=Registers)
+@xfer_object(
+    "features",
+    needs=Registers,
+    lldb="After OK to `QThreadSuffixSupported`, registers have DWARF numbers, uses and sets, and their parts names.",
+)
 def read_features(session: Session, registers: Registers, annex: str) -> bytes:
     """Read the target description: what registers there are."""
     if annex != "target.xml":
         raise MalformedPacket("there is only target.xml")
     session.reads_descriptions = True
-    return description.target_description(session.architecture())
+    if session.thread_suffix:
+        from debugserver.arch.lldb_description import lldb_description as describe
+    else:
+        from debugserver.arch.description import target_description as describe
+    return describe(session.architecture())
 
 
 @xfer_object("threads", no_process=None)
