@@ -6,6 +6,7 @@ Prints what GNU gdbserver prints, as scripts wait for it. Imports the target onl
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from typing import TYPE_CHECKING
 
@@ -135,6 +136,8 @@ def _serve(line: CommandLine) -> None:
                 server.mirror(terminal.descriptor)
             server.run()
         finally:
+            # Whoever ends us now (LLDB does, right after it has killed the process) asks for what is happening anyway.
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
             _let_go(target, settings)
     finally:
         source.close()

@@ -246,8 +246,21 @@ def test_reasons(stop: Stop, reason: dict[str, str]) -> None:
     assert pairs(reply) == {"thread": "p10.10", "name": "fake", "02": "00000000", "03": "00000000", **reason}
 
 
+def test_what_caused_a_signal() -> None:
+    target = two_threads(Stop(MAIN, signal.SIGSEGV, StopReason.SIGNAL))
+    target.causes[MAIN] = "address not mapped to object (fault address=0x8)"
+    reply = pairs(ask(lldb(target, b"QThreadSuffixSupported"), b"c"))
+    assert bytes.fromhex(reply["description"]) == b"signal SIGSEGV: address not mapped to object (fault address=0x8)"
+
+
 def test_the_thread_comes_first(stub: Stub) -> None:
-    assert (ask(stub, b"?") or b"").startswith(b"T05thread:p10.10;name:fake;")
+    assert (ask(stub, b"?") or b"").startswith(b"T13thread:p10.10;name:fake;")
+
+
+def test_a_program_at_its_start_is_not_trapped(target: FakeTarget, stub: Stub) -> None:
+    """LLDB has a breakpoint of its own at the entry, and would take a SIGTRAP there for a hit."""
+    assert stop_reply(ask(stub, b"?")).signal == signal.SIGSTOP
+    assert stop_reply(ask(connect(target), b"?")).signal == 5
 
 
 def test_a_name_that_is_no_plain_text(target: FakeTarget, stub: Stub) -> None:
@@ -263,7 +276,17 @@ def test_the_threads_of_a_stop(target: FakeTarget) -> None:
     assert reply["threads"] == "10,11"
     assert reply["thread-pcs"] == "0000000000000000,0000000000001234"
     others = json.loads(bytes.fromhex(reply["jstopinfo"]))
-    assert others == [{"tid": tid, "reason": "signal", "signal": 5} for tid in (16, 17)]
+    assert others == [{"tid": tid, "reason": "signal", "signal": 19} for tid in (16, 17)]
+
+
+def test_what_happened_to_other_threads_meanwhile_is_told_at_once() -> None:
+    """LLDB steps several threads over a breakpoint together, and waits for each of them."""
+    target = two_threads(trap(StopReason.STEP), Stop(OTHER, signal.SIGTRAP, StopReason.STEP))
+    stub = lldb(target, b"QThreadSuffixSupported", b"QListThreadsInStopReply")
+    reply = pairs(ask(stub, b"vCont;s:p10.10;s:p10.11"))
+    reasons = json.loads(bytes.fromhex(reply["jstopinfo"]))
+    assert [(thread["tid"], thread["reason"]) for thread in reasons] == [(16, "trace"), (17, "trace")]
+    assert ask(stub, b"vCont;c") is NO_REPLY
 
 
 def test_a_halted_thread_has_no_reason() -> None:
@@ -303,7 +326,7 @@ def test_all_threads_at_once(target: FakeTarget, stub: Stub) -> None:
     target.set_pc(OTHER, 0x1234)
     target.names[OTHER] = 'quo"ted}'
     first, second = from_json(ask(stub, b"jThreadsInfo"))
-    assert (first["tid"], first["reason"], first["signal"], first["name"]) == (16, "signal", 5, "fake")
+    assert (first["tid"], first["reason"], first["signal"], first["name"]) == (16, "signal", 19, "fake")
     assert (second["tid"], second["name"]) == (17, 'quo"ted}')
     assert second["registers"] == {"2": "00000000", "3": "34120000"}
 

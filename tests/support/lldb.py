@@ -25,21 +25,22 @@ PRELUDE = (
 
 
 class Installation(NamedTuple):
-    """An LLDB on this machine: the command that starts it."""
+    """An LLDB on this machine: the command that starts it, and its major version."""
 
     command: tuple[str, ...]
+    version: int
 
 
 def distribution_lldb() -> Installation | None:
     """The distribution's LLDB: 14 on Debian 12."""
     lldb = Path("/usr/bin/lldb")
-    return Installation((str(lldb),)) if lldb.exists() else None
+    return Installation((str(lldb),), 14) if lldb.exists() else None
 
 
 def packaged_lldb() -> Installation | None:
     """LLDB 23.1 of the package lldb-for-pwndbg."""
     lldb = Path(sys.executable).parent / "lldb"
-    return Installation((str(lldb),)) if lldb.exists() else None
+    return Installation((str(lldb),), 23) if lldb.exists() else None
 
 
 INSTALLATIONS = {"lldb14": distribution_lldb, "lldb23": packaged_lldb}
@@ -69,6 +70,7 @@ class Lldb:
 
     def __init__(self, installation: Installation, server: Path | None = None) -> None:
         """`server` is what it starts for local debugging."""
+        self.version = installation.version
         self._command = installation.command
         self.environment = {**os.environ, "TERM": "dumb"}
         if server is not None:

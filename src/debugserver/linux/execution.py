@@ -172,6 +172,18 @@ class LinuxExecution(Execution):
                     thread.last_stop = Stop(thread.id, 0, StopReason.HALTED)
         tracer.let_go()
 
+    def take_stops(self) -> Sequence[Stop]:
+        threads = [thread for process in self._tracer.table.processes() for thread in process.threads.values()]
+        return [stop for thread in threads if (stop := self._take_stop(thread))]
+
+    def _take_stop(self, thread: LinuxThread) -> Stop | None:
+        stop = thread.event
+        if stop is None or thread.resumed or stop.reason not in _LASTING or self._outdated(thread, stop):
+            return None
+        thread.event = None
+        thread.last_stop = stop
+        return stop
+
     def running(self, thread: ThreadId) -> bool:
         found = self._tracer.table.find_tid(thread.tid)
         return found is not None and found.id == thread and found.resumed

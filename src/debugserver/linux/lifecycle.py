@@ -139,7 +139,7 @@ class LinuxLaunch(Launch):
         process.execs_to_come = 0
         thread.event = None
         thread.resumed = False
-        thread.last_stop = Stop(thread.id, signal.SIGTRAP, StopReason.SIGNAL)
+        thread.last_stop = Stop(thread.id, signal.SIGTRAP, StopReason.START)
         return thread.id
 
     def _explain(self, process: LinuxProcess, settings: LaunchSettings, failure: OSError | None) -> LaunchFailed:

@@ -85,6 +85,17 @@ class LinuxSignalInfo(SignalInfo):
         data = bytes(ptrace.read_siginfo(stopped.tid))
         return siginfo.narrow(data) if _is_narrow(stopped) else data
 
+    def signal_cause(self, thread: ThreadId, number: int) -> str:
+        from debugserver.linux import signal_causes
+
+        if not signal_causes.has_cause(number):
+            return ""
+        try:
+            info = ptrace.read_siginfo(self._table.stopped_thread(thread).tid)
+        except TargetError:
+            return ""
+        return signal_causes.describe(info)
+
     def write_siginfo(self, thread: ThreadId, data: bytes) -> None:
         if len(data) != siginfo.SIZE:
             raise MalformedPacket(f"siginfo has {siginfo.SIZE} bytes")

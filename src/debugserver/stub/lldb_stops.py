@@ -7,12 +7,13 @@ jThreadsInfo.
 from __future__ import annotations
 
 import re
+import signal
 from typing import TYPE_CHECKING, Any
 
 from debugserver.errors import TargetError
 from debugserver.rsp import fields
 from debugserver.stub.expedited import register_pairs
-from debugserver.target.capabilities import Execution, Memory, Registers, ThreadNames
+from debugserver.target.capabilities import Execution, Memory, Registers, SignalInfo, ThreadNames
 from debugserver.target.model import Stop, StopReason, ThreadId
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 _REASONS = {
     StopReason.SIGNAL: "signal",
+    StopReason.START: "signal",
     StopReason.STEP: "trace",
     StopReason.SOFTWARE_BREAKPOINT: "breakpoint",
     StopReason.HARDWARE_BREAKPOINT: "breakpoint",
@@ -51,6 +53,16 @@ class LldbStops:
         self._memory = target.capability(Memory)
         self._names = target.capability(ThreadNames)
         self._registers = target.capability(Registers)
+        self._signals = target.capability(SignalInfo)
+
+    def signal(self, stop: Stop) -> int:
+        """The client's number for the signal of a stop.
+
+        A program at its start is not trapped: LLDB takes a SIGTRAP where it has a breakpoint of its own, which may be
+        the program's first instruction, for a hit, and resumes.
+        """
+        at_start = stop.reason is StopReason.START and self._session.thread_suffix
+        return self._session.encode_signal(signal.SIGSTOP if at_start else stop.signal)
 
     def pairs(self, stop: Stop) -> Iterator[tuple[bytes, bytes]]:
         """What a stop reply says of the stop, the thread first."""
@@ -142,8 +154,18 @@ class LldbStops:
         word = _REASONS.get(stop.reason)
         if word is None or not stop.signal:
             return {}
-        reason = {"tid": stop.thread.tid, "reason": word, "signal": self._session.encode_signal(stop.signal)}
-        return {**reason, "description": str(stop.address)} if word == "watchpoint" else reason
+        reason = {"tid": stop.thread.tid, "reason": word, "signal": self.signal(stop)}
+        description = self._description(stop)
+        return {**reason, "description": description} if description else reason
+
+    def _description(self, stop: Stop) -> str:
+        """For a watchpoint the address, in decimal; for a signal its cause, if that is known."""
+        if _REASONS[stop.reason] == "watchpoint":
+            return str(stop.address)
+        if stop.reason is not StopReason.SIGNAL or self._signals is None:
+            return ""
+        cause = self._signals.signal_cause(stop.thread, stop.signal)
+        return f"signal {signal.Signals(stop.signal).name}: {cause}" if cause else ""
 
     def _details(self, thread: ThreadId) -> dict[str, Any]:
         name = self._name(thread)

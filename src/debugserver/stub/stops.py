@@ -174,6 +174,9 @@ class Stops:
                 execution.halt_all()
                 if isinstance(event, Stop) and not self._session.target.has_process(event.thread.pid):
                     continue  # it was killed meanwhile, which is the event to come
+                if self._session.thread_suffix:
+                    # LLDB is told of all threads at once why they stopped, and asks for no more.
+                    execution.take_stops()
                 self._note(event)
                 self._finish(self.encode(event))
 
@@ -302,10 +305,10 @@ class Stops:
         if isinstance(event, ThreadExit):
             thread = self._session.encode_thread(event.thread)
             return b"w%02x;%b" % (event.status & 0xFF, thread) if event.wanted else b"N"
-        number = self._session.encode_signal(event.signal)
+        lldb = self._session.dialect is Dialect.LLDB
+        number = self._lldb.signal(event) if lldb else self._session.encode_signal(event.signal)
         if "stop reply T" in self._session.settings.disabled_packets:
             return b"S%02x" % number
-        lldb = self._session.dialect is Dialect.LLDB
         pairs = map(b"%b:%b;".__mod__, self._lldb.pairs(event)) if lldb else self._pairs(event)
         return stop_reply.encode_stop(number, pairs)
 

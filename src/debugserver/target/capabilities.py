@@ -146,6 +146,11 @@ class Execution(ABC):
     def halt_all(self) -> None:
         """Stop every thread before returning. None reports; what had happened meanwhile is reported once resumed."""
 
+    def take_stops(self) -> Sequence[Stop]:
+        """The stops that happened before `halt_all` and wait until their threads are resumed: they are told now, all
+        at once, as `last_stop` says from now on. A birth, an exec or a system call still waits."""
+        return ()
+
     @abstractmethod
     def running(self, thread: ThreadId) -> bool:
         """Whether the client resumed the thread and has not been told of a stop since."""
@@ -379,6 +384,10 @@ class SignalInfo(ABC):
     @abstractmethod
     def read_siginfo(self, thread: ThreadId) -> bytes:
         """The whole structure."""
+
+    def signal_cause(self, thread: ThreadId, number: int) -> str:
+        """What caused the signal of this number that the thread stopped with, in words; empty if that is not known."""
+        return ""
 
     @abstractmethod
     def write_siginfo(self, thread: ThreadId, data: bytes) -> None:

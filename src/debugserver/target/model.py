@@ -41,6 +41,8 @@ class StopReason(Enum):
     __hash__ = object.__hash__
 
     SIGNAL = "signal"
+    START = "start"
+    """Nothing has been run yet of the program; its signal is SIGTRAP."""
     STEP = "step"
     SOFTWARE_BREAKPOINT = "software breakpoint"
     HARDWARE_BREAKPOINT = "hardware breakpoint"

@@ -35,7 +35,7 @@ class SingleThreadTarget(Target, Registers, Memory, Execution, SoftwareBreakpoin
         self._alive = True
         self._action: Action | None = None
         self._halt_requested = False
-        self._last_stop = self.stop(signal.SIGTRAP)
+        self._last_stop = self.stop(signal.SIGTRAP, StopReason.START)
         self._stopped_at: int | None = None
         self._leaving = False
         """Resumed where it was reported to be: a breakpoint there was hit already, the first instruction runs."""

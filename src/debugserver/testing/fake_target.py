@@ -155,6 +155,8 @@ class FakeTarget(
         self.auxiliary = b""
         self.executable = "/bin/fake"
         self.library_list = Libraries(0, ())
+        self.causes: dict[ThreadId, str] = {}
+        """What caused the signal that a thread stopped with."""
         self.loader_place = 0
         self.allocations: dict[int, str] = {}
         """Address -> permissions of what was allocated."""
@@ -192,7 +194,7 @@ class FakeTarget(
         thread = ThreadId(pid, tid)
         self._threads[pid].append(thread)
         self._register_files[thread] = bytearray(FAKE_ARCHITECTURE.register_file_size)
-        self._stops[thread] = Stop(thread, signal.SIGTRAP, StopReason.SIGNAL)
+        self._stops[thread] = Stop(thread, signal.SIGTRAP, StopReason.START)
         return thread
 
     def happen(self, event: Event) -> None:
@@ -383,6 +385,13 @@ class FakeTarget(
         for thread in tuple(self._running):
             self._stand(Stop(thread, 0, StopReason.HALTED))
 
+    def take_stops(self) -> Sequence[Stop]:
+        stops = [e for e in self._events if isinstance(e, Stop) and not e.child and e.thread not in self._running]
+        for stop in stops:
+            self._events.remove(stop)
+            self._stand(stop)
+        return stops
+
     def running(self, thread: ThreadId) -> bool:
         return thread in self._running
 
@@ -494,6 +503,9 @@ class FakeTarget(
         if thread not in self.siginfo:
             raise TargetError("the thread did not stop with a signal")
         return self.siginfo[thread]
+
+    def signal_cause(self, thread: ThreadId, number: int) -> str:
+        return self.causes.get(thread, "")
 
     def write_siginfo(self, thread: ThreadId, data: bytes) -> None:
         self._check_thread(thread)
