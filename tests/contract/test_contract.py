@@ -262,11 +262,6 @@ def test_commands_are_run_instead_of_a_stop(subject: Subject) -> None:
     assert done == [1, 2] * ((len(asked) + 1) // 2)
 
 
-def test_a_command_that_fails_stops(subject: Subject) -> None:
-    insert(subject, commands=(lambda state: state.load(subject.nowhere, 1),))
-    assert run(subject).reason is StopReason.SOFTWARE_BREAKPOINT
-
-
 def test_a_second_insertion_replaces_conditions(subject: Subject) -> None:
     insert(subject, lambda state: False)
     insert(subject)

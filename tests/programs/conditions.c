@@ -21,7 +21,7 @@ struct thing {
 };
 
 volatile int visits;
-int values[4] = {10, 20, 30, 40};
+char text[] = "hay";
 static struct thing things[MOST_THREADS];
 
 void visit(int number, struct thing *thing, unsigned char *text)

@@ -34,9 +34,16 @@ def printed() -> bytearray:
 
 
 @pytest.fixture
-def stub(target: FakeTarget, printed: bytearray) -> Stub:
+def said() -> list[str]:
+    """What the person at the server's terminal is told."""
+    return []
+
+
+@pytest.fixture
+def stub(target: FakeTarget, printed: bytearray, said: list[str]) -> Stub:
     settings = Settings()
     settings.print = printed.extend
+    settings.announce = said.append
     return connect(target, settings=settings)
 
 
@@ -79,11 +86,13 @@ def test_commands_need_their_condition(stub: Stub, printed: bytearray) -> None:
     assert not printed
 
 
-def test_a_command_that_fails_stops(stub: Stub, printed: bytearray) -> None:
+def test_a_command_that_fails_does_not_stop(stub: Stub, printed: bytearray, said: list[str]) -> None:
+    """GDB resumes a thread at a breakpoint with commands right into it: it would never get away from there."""
     command = assemble("const8 9 const8 0 const8 0") + printf("%s", 1) + assemble("end")
-    transcript(stub, [(point(b"Z0,104,1", commands=(command,)), b"OK"), (b"Z0,108,1", b"OK")])
-    assert stop_reply(ask(stub, b"c")) == stopped(5, "p10.10", pc="04010000", swbreak="")
-    assert not printed
+    transcript(stub, [(point(b"Z0,104,1", commands=(command, EXCLAIM)), b"OK"), (b"Z0,108,1", b"OK")])
+    assert stop_reply(ask(stub, b"c")) == stopped(5, "p10.10", pc="08010000", swbreak="")
+    assert printed == b"!"
+    assert said == ["A breakpoint's command failed: cannot access memory at address 0x9"]
 
 
 def test_hardware_breakpoints_have_conditions(target: FakeTarget, stub: Stub) -> None:

@@ -29,6 +29,79 @@ SIZES = {
 }  # fmt: skip
 _NAMES = {number: name for name, number in OPCODES.items()}
 
+MINUS_ONE = "const8 0 bit_not"
+MINUS_SEVEN = "const8 7 const8 0 swap sub"
+LOWEST = "const64 0x8000000000000000"
+
+EXAMPLES = [
+    ("const8 200", 200),
+    ("const16 0xfedc", 0xFEDC),
+    ("const32 0xfedcba98", 0xFEDCBA98),
+    ("const64 0xfedcba9876543210", 0xFEDCBA9876543210),
+    ("const8 5 const8 7 add", 12),
+    (f"{MINUS_ONE} const8 3 add", 2),
+    ("const8 5 const8 7 sub", 2**64 - 2),
+    (f"{MINUS_SEVEN} const8 3 mul", 2**64 - 21),
+    (f"{MINUS_ONE} {MINUS_ONE} mul", 1),
+    ("const64 0x123456789abcdef1 dup mul", 0x123456789ABCDEF1**2 % 2**64),
+    (f"{MINUS_SEVEN} const8 2 div_signed", 2**64 - 3),
+    (f"const8 7 {MINUS_ONE} const8 1 sub div_signed", 2**64 - 3),
+    (f"{MINUS_SEVEN} const8 2 div_unsigned", (2**64 - 7) // 2),
+    (f"{MINUS_SEVEN} const8 2 rem_signed", 2**64 - 1),
+    (f"const8 7 {MINUS_ONE} const8 1 sub rem_signed", 1),
+    (f"{MINUS_SEVEN} const8 10 rem_unsigned", 9),
+    ("const8 1 const8 63 lsh", 2**63),
+    ("const8 3 const8 63 lsh", 2**63),
+    ("const8 1 const8 65 lsh", 2),
+    (f"{MINUS_SEVEN} const8 1 rsh_signed", 2**64 - 4),
+    (f"{MINUS_SEVEN} const8 1 rsh_unsigned", (2**64 - 7) >> 1),
+    (f"{MINUS_SEVEN} const8 64 rsh_unsigned", 2**64 - 7),
+    ("const8 5 log_not", 0),
+    ("const8 0 log_not", 1),
+    (f"{MINUS_ONE} const8 1 add log_not", 1),
+    (f"{MINUS_ONE} const8 1 add log_not log_not", 0),
+    ("const8 12 const8 10 bit_and", 8),
+    ("const8 12 const8 10 bit_or", 14),
+    ("const8 12 const8 10 bit_xor", 6),
+    ("const8 12 bit_not", 2**64 - 13),
+    ("const8 3 const8 3 equal", 1),
+    (f"{MINUS_ONE} const8 1 less_signed", 1),
+    (f"{MINUS_ONE} const8 1 less_unsigned", 0),
+    (f"{LOWEST} const8 0 less_signed", 1),
+    ("const8 2 const8 1 less_signed", 0),
+    ("const8 1 const8 2 less_unsigned", 1),
+    ("const8 0x80 ext 8", 2**64 - 128),
+    ("const16 0x17f ext 8", 127),
+    ("const32 0x80000000 ext 32", 2**64 - 2**31),
+    ("const8 5 ext 0", 0),
+    ("const8 1 const8 2 dup sub sub", 1),
+    ("const8 1 const8 2 pop", 1),
+    ("const8 1 const8 9 swap sub", 8),
+    ("const8 1 const8 2 const8 3 rot pop pop", 3),
+    ("const8 1 const8 2 const8 3 rot pop", 1),
+    ("const8 1 const8 2 const8 3 rot", 2),
+    ("const8 4 const8 5 const8 6 pick 0", 6),
+    ("const8 4 const8 5 const8 6 pick 2", 4),
+    ("getv 7", 0),
+    ("const8 4 setv 7", 4),
+    ("const8 4 tracev 7", 4),
+    ("const8 4 const8 1 const8 2 trace", 4),
+    ("const8 4 const8 1 const8 2 tracenz", 4),
+    ("const8 4 trace_quick 8", 4),
+    ("const8 4 goto over over:", 4),
+    ("const8 9 const8 1 if_goto over pop const8 5 over:", 9),
+    ("const8 9 const8 0 if_goto over pop const8 5 over:", 5),
+    ("const8 0 const8 5 again: swap const8 2 add swap const8 1 sub dup if_goto again pop", 10),
+]
+"""Programs, less their `end`, and the value that they leave, by the manual and by C's arithmetic on x86-64."""
+
+BEYOND_GNU = [
+    (f"{LOWEST} {MINUS_ONE} div_signed", 2**63),
+    (f"{LOWEST} {MINUS_ONE} rem_signed", 0),
+    ("const64 0x1000000000 ext 37", 2**64 - 2**36),
+]
+"""GNU gdbserver takes 37 bits for 5, and divides the lowest number by -1 as the CPU does, which is its end."""
+
 
 def assemble(text: str) -> bytes:
     """`const8 5 dup mul end`: instructions with their operands, numbers in any base. `name:` is a place to jump to."""

@@ -100,6 +100,10 @@ class Side:
         assert self.ask(b"z" + place) == b"OK"
         return reply
 
+    def symbol(self, name: str) -> int:
+        """The address of something that the program defines."""
+        return self._symbols[name]
+
     def wait_gone(self, pid: int) -> str:
         """Until the process has ended; for packets that have no reply."""
         wait_until(lambda: is_gone(pid), "the debuggee ends")

@@ -53,7 +53,8 @@ class ThreadState(ABC):
 Condition = Callable[[ThreadState], object]
 """Whether the stop is wanted, as a truth value. ExpressionError, MemoryFault."""
 Command = Callable[[ThreadState], object]
-"""Does something on the server. ExpressionError, MemoryFault."""
+"""Does something on the server. Its failures are its own: they are no reason for a stop, since a client that gave
+commands counts on none, and would resume the thread right into the breakpoint again."""
 
 
 class BreakpointProgram(NamedTuple):
@@ -64,16 +65,19 @@ class BreakpointProgram(NamedTuple):
     persistent: bool = False
 
     def reports(self, state: ThreadState) -> bool:
-        """Whether the hit is to be reported: there are no conditions, or one holds; and there are no commands. If so,
-        the commands are run. What cannot be evaluated is reported, too."""
+        """Whether the hit is to be reported: there are no conditions, or one holds or cannot be evaluated, and there
+        are no commands, which are run instead."""
+        if self.conditions and not self._holds(state):
+            return False
+        for command in self.commands:
+            command(state)
+        return not self.commands
+
+    def _holds(self, state: ThreadState) -> bool:
         try:
-            if self.conditions and not any(condition(state) for condition in self.conditions):
-                return False
-            for command in self.commands:
-                command(state)
+            return any(condition(state) for condition in self.conditions)
         except (ExpressionError, MemoryFault):
             return True
-        return not self.commands
 
 
 UNCONDITIONAL = BreakpointProgram()

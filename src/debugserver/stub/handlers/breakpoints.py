@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
-from debugserver.errors import MalformedPacket
+from debugserver.errors import ExpressionError, MalformedPacket, MemoryFault
 from debugserver.rsp import fields, framing
 from debugserver.stub.registry import LLDB_ONLY, Dialect, packet
 from debugserver.target.capabilities import SoftwareBreakpoints, Watchpoints
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from debugserver.stub.registry import Reply
     from debugserver.stub.session import Session
+    from debugserver.target.conditions import Command, ThreadState
 
 _NO_PROCESS = errno.EPERM
 _POINTS = {b"1": WatchKind.EXECUTE, b"2": WatchKind.WRITE, b"3": WatchKind.READ, b"4": WatchKind.ACCESS}
@@ -131,6 +132,21 @@ def _program(session: Session, text: bytes) -> BreakpointProgram:
     options = agent_expression.parse_options(text)
     return BreakpointProgram(
         tuple(agent_compiler.condition(code, session.print) for code in options.conditions),
-        tuple(agent_compiler.command(code, session.print) for code in options.commands),
+        tuple(_command(session, code) for code in options.commands),
         options.persistent,
     )
+
+
+def _command(session: Session, code: bytes) -> Command:
+    """A command that tells the person at the server's terminal when it fails."""
+    from debugserver.rsp import agent_compiler
+
+    function = agent_compiler.command(code, session.print)
+
+    def command(state: ThreadState) -> None:
+        try:
+            function(state)
+        except (ExpressionError, MemoryFault) as error:
+            session.settings.announce(f"A breakpoint's command failed: {error}")
+
+    return command
