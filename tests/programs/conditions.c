@@ -1,7 +1,10 @@
-/* Calls `visit` a thousand times, with what conditions may ask for; then `finished`. With an argument as many threads as that do so at once. */
+/* Calls `visit` a thousand times, with what conditions may ask for; then `finished`. With an argument as many threads as that do so at once,
+   with another one they get signals all the time. `marked` is an instruction of one byte, with the visit's number in %edi. */
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 enum { TURNS = 1000, MOST_THREADS = 16 };
 enum color { RED, GREEN, BLUE };
@@ -21,14 +24,18 @@ struct thing {
 };
 
 volatile int visits;
+volatile int handled;
+volatile int left;
+volatile int written;
 char text[] = "hay";
 static struct thing things[MOST_THREADS];
 
-void visit(int number, struct thing *thing, unsigned char *text)
+__attribute__((noinline)) void visit(int number, struct thing *thing, unsigned char *text)
 {
     int twice = 2 * number;
     thing->wide += twice; /* visiting */
     __sync_fetch_and_add(&visits, 1);
+    __asm__ volatile(".globl marked\nmarked: nop" : : "D"(number));
 }
 
 static void *turns(void *argument)
@@ -46,7 +53,18 @@ static void *turns(void *argument)
         sprintf(thing->name, "turn %d", turn);
         visit(turn, thing, (unsigned char *)thing->name);
     }
+    __sync_fetch_and_sub(&left, 1);
     return NULL;
+}
+
+static void handler(int number)
+{
+    __sync_fetch_and_add(&handled, 1);
+}
+
+__attribute__((noinline)) void write_once(void)
+{
+    __asm__ volatile(".globl writes\nwrites: movl $7, %0" : "=m"(written));
 }
 
 void finished(void)
@@ -57,12 +75,20 @@ int main(int argc, char **argv)
 {
     int count = argc > 1 ? atoi(argv[1]) : 0;
     pthread_t threads[MOST_THREADS];
+    signal(SIGUSR1, handler);
+    left = count;
     for (int i = 0; i < count; i++)
         pthread_create(&threads[i], NULL, turns, &things[i]);
+    while (argc > 2 && left) {
+        for (int i = 0; i < count; i++)
+            pthread_kill(threads[i], SIGUSR1);
+        usleep(1000);
+    }
     for (int i = 0; i < count; i++)
         pthread_join(threads[i], NULL);
     if (!count)
         turns(&things[0]);
+    write_once();
     finished();
     return 0;
 }

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from debugserver.errors import ExpressionError, MemoryFault
 from debugserver.linux import registers
-from debugserver.target.conditions import ThreadState, check_register
+from debugserver.target.conditions import UNCONDITIONAL, ThreadState, check_register
 from debugserver.target.model import StopReason
 
 if TYPE_CHECKING:
@@ -43,13 +43,13 @@ class LinuxThreadState(ThreadState):
         return process.breakpoints.hide(address, process.memory.read(address, length))
 
 
-def is_reported(thread: LinuxThread, program: BreakpointProgram | None) -> bool:
+def is_reported(thread: LinuxThread, program: BreakpointProgram) -> bool:
     """Whether the client is to hear of a thread at a breakpoint; if not, the commands have been run."""
-    return program is None or program.reports(LinuxThreadState(thread))
+    return program.reports(LinuxThreadState(thread))
 
 
 def is_point_reported(thread: LinuxThread, stop: Stop) -> bool:
     """The same of a point in the debug registers, of which only breakpoints have conditions."""
     if stop.reason is not StopReason.HARDWARE_BREAKPOINT:
         return True
-    return is_reported(thread, thread.process.watchpoints.programs.get(stop.address))
+    return is_reported(thread, thread.process.watchpoints.programs.get(stop.address, UNCONDITIONAL))

@@ -10,12 +10,14 @@ from debugserver.errors import MemoryFault, NoSuchProcess, NoSuchThread
 from debugserver.linux import conditions, family, ptrace, registers, stepping, watchpoints
 from debugserver.linux.release import release_stopped
 from debugserver.linux.waits import Exited, Stopped
+from debugserver.target.conditions import UNCONDITIONAL
 from debugserver.target.model import ActionKind, ProcessExit, Stop, StopReason
 
 if TYPE_CHECKING:
     from debugserver.linux.threads import LinuxThread
     from debugserver.linux.tracer import Tracer
     from debugserver.linux.waits import Status
+    from debugserver.target.conditions import BreakpointProgram
 
 _SI_KERNEL = 128
 """si_code of a breakpoint instruction on x86."""
@@ -181,15 +183,8 @@ def _classify_breakpoint(tracer: Tracer, thread: LinuxThread, halting: bool) -> 
         if process.is_guest:
             stepping.step_over(tracer, thread, address)
             return False
-        program = process.breakpoints.programs.get(address)
-        if tracer.holding and program is not None and program.commands:
-            return True  # They are run when the thread runs on, and hits the breakpoint once more.
-        if conditions.is_reported(thread, program):
-            thread.event = Stop(thread.id, signal.SIGTRAP, StopReason.SOFTWARE_BREAKPOINT, address)
-        elif not tracer.holding:
-            _pass(tracer, thread, address, halting)
-            return False
-    elif _is_own_breakpoint(thread, address):
+        return _hit(tracer, thread, address, halting)
+    if _is_own_breakpoint(thread, address):
         thread.event = Stop(thread.id, signal.SIGTRAP, StopReason.SIGNAL)
     else:
         # It was removed while the thread was in it: the instruction under it is still to be run.
@@ -197,19 +192,42 @@ def _classify_breakpoint(tracer: Tracer, thread: LinuxThread, halting: bool) -> 
     return True
 
 
-def _pass(tracer: Tracer, thread: LinuxThread, address: int, halting: bool) -> None:
+def _hit(tracer: Tracer, thread: LinuxThread, address: int, halting: bool) -> bool:
+    """A thread stands at a breakpoint: report it, or have it pass."""
+    program = thread.process.breakpoints.programs.get(address, UNCONDITIONAL)
+    mark = program, registers.read_sp(thread)
+    passed = thread.passed == mark
+    if tracer.holding and (passed or program.commands):
+        return True  # It comes here again when it runs on; commands are run then.
+    thread.passed = None
+    if not passed and conditions.is_reported(thread, program):
+        thread.event = Stop(thread.id, signal.SIGTRAP, StopReason.SOFTWARE_BREAKPOINT, address)
+    elif not tracer.holding:
+        tracer.hold(())
+        try:
+            _pass(tracer, thread, address, halting, mark)
+        finally:
+            tracer.let_go()
+        return False
+    return True
+
+
+def _pass(
+    tracer: Tracer, thread: LinuxThread, address: int, halting: bool, mark: tuple[BreakpointProgram, int]
+) -> None:
     """Step over a breakpoint that is not reported, and go on with what the thread was resumed for."""
-    tracer.hold(())
-    try:
-        stepping.step_over(tracer, thread, address)
-        if thread.stopped and thread.event is None:
-            if registers.read_pc(thread) != address:
-                thread.event = _judge(thread, watchpoints.find_stop(thread, signal.SIGTRAP))
-            _settle(tracer, thread, halting)
-        elif halting and thread.halt_reported:
+    stepping.step_over(tracer, thread, address)
+    if not thread.stopped:
+        if halting and thread.halt_reported:
             tracer.interrupt(thread)
-    finally:
-        tracer.let_go()
+        return
+    interrupted = registers.read_pc(thread) == address
+    if interrupted:
+        thread.passed = mark
+    if thread.event is None:
+        if not interrupted:
+            thread.event = _judge(thread, watchpoints.find_stop(thread, signal.SIGTRAP))
+        _settle(tracer, thread, halting)
 
 
 def _is_own_breakpoint(thread: LinuxThread, address: int) -> bool:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from debugserver.target.model import ThreadId
 
 _PC = slice(amd64.RIP_OFFSET, amd64.RIP_OFFSET + 8)
+_SP = slice(amd64.RSP_OFFSET, amd64.RSP_OFFSET + 8)
 _CS = slice(amd64.CS_OFFSET, amd64.CS_OFFSET + 8)
 _SYSTEM_CALL_SLOT = slice(amd64.ORIG_RAX_OFFSET, amd64.ORIG_RAX_OFFSET + 8)
 _SYSTEM_CALL = slice(amd64.ORIG_RAX_OFFSET, amd64.ORIG_RAX_OFFSET + 4)
@@ -54,6 +55,11 @@ def flush(thread: LinuxThread) -> None:
 def read_pc(thread: LinuxThread) -> int:
     """The program counter."""
     return int.from_bytes(bank(thread, NT_PRSTATUS)[_PC], "little")
+
+
+def read_sp(thread: LinuxThread) -> int:
+    """The stack pointer."""
+    return int.from_bytes(bank(thread, NT_PRSTATUS)[_SP], "little")
 
 
 def read_system_call(thread: LinuxThread) -> int:

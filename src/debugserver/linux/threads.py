@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from debugserver.arch.architecture import Architecture
     from debugserver.linux.breakpoints import BreakpointTable
     from debugserver.linux.memory import MemoryFile
+    from debugserver.target.conditions import BreakpointProgram
 
 
 class LinuxThread:
@@ -40,6 +41,7 @@ class LinuxThread:
         "in_system_call",
         "in_vfork",
         "last_stop",
+        "passed",
         "passing",
         "process",
         "reports_clones",
@@ -82,6 +84,9 @@ class LinuxThread:
         """Whether clients know of it: a clone that is reported is hidden until they have been told of its birth."""
         self.passing: list[int] = []
         """Signals that we sent ourselves, to a thread in no place to be given one: they pass unreported."""
+        self.passed: tuple[BreakpointProgram, int] | None = None
+        """A breakpoint that was hit and not reported, by its program, and the stack pointer there: a signal came before
+        the instruction under it could be run, and it will be hit once more."""
         self.reports_clones = False
         self.reports_exit = False
         self.group_stopped = False
