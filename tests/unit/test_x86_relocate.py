@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 import random
+import struct
 from typing import TYPE_CHECKING, NamedTuple
 
+import iced_x86
 import pytest
 
-from tests.unit.one_by_one import CODE, RESUME_FLAG, SLOTS, TRAPPED, Result, State, instructions, random_state, run
+from tests.unit.one_by_one import (
+    CODE,
+    DATA,
+    RESUME_FLAG,
+    SLOTS,
+    TRAPPED,
+    Result,
+    State,
+    instructions,
+    random_state,
+    run,
+)
 from tests.unit.x86_samples import MOVED, UNMOVED, assemble
 
 if TYPE_CHECKING:
@@ -16,6 +29,17 @@ if TYPE_CHECKING:
     from debugserver.arch.instructions import Relocated
 
 ROUNDS = 12
+
+RANDOM_CODES = 3000
+LEGACY_PREFIXES = bytes.fromhex("66 67 f2 f3 64 65 2e 3e 26 36")
+PREFIXES = {64: LEGACY_PREFIXES + bytes(range(0x40, 0x50)), 32: LEGACY_PREFIXES}
+MAPS = [b"", b"", b"", b"", b"\x0f", b"\x0f", b"\x0f\x38", b"\x0f\x3a", b"\xc4", b"\xc5", b"\x62"]
+"""What opcodes of one byte, two bytes, three bytes, and of the vector extensions begin with."""
+UNREPEATABLE = {
+    getattr(iced_x86.Mnemonic, name)
+    for name in "RDTSC RDTSCP RDRAND RDSEED RDPID CPUID TPAUSE UMWAIT POPF POPFD POPFQ BT BTC BTR BTS".split()
+}
+"""Clocks and chance; flags that no frame restores; bits far away."""
 
 
 class Case(NamedTuple):
@@ -46,23 +70,16 @@ class Case(NamedTuple):
         return there
 
 
-@pytest.mark.parametrize("bits", [64, 32])
-@pytest.mark.parametrize("name", MOVED)
-def test_it_does_the_same(one_by_one_program: Path, tmp_path: Path, name: str, bits: int) -> None:
-    """What fails is tried again in its own place. Atomic access across cache lines can hang a virtual machine."""
-    chance = random.Random(f"{name} {bits}")
-    texts = list(MOVED[name](bits))
-    samples = zip(texts, assemble(tmp_path, bits, *texts), strict=True)
-    states = (random_state(chance, bits, aligned=name == "atomic") for _ in range(ROUNDS * len(texts)))
-    cases = [Case.make(*sample, next(states), bits) for sample in samples for _ in range(ROUNDS)]
-    here = run(one_by_one_program, [(case.before, CODE, case.code) for case in cases])
-    there = run(one_by_one_program, [(case.prepared, SLOTS[bits], case.moved.code) for case in cases])
+def check(program: Path, bits: int, cases: list[Case]) -> None:
+    """Run them here and there. What fails there is tried again here."""
+    here = run(program, [(case.before, CODE, case.code) for case in cases])
+    there = run(program, [(case.prepared, SLOTS[bits], case.moved.code) for case in cases])
     there = [case.settle(result) for case, result in zip(cases, there, strict=True)]
     failed = [number for number, result in enumerate(there) if result.signal != TRAPPED]
     for number in failed:
         assert there[number].state.registers == here[number].state.registers, cases[number].text
         there[number].state["eflags"] &= ~RESUME_FLAG
-    again = run(one_by_one_program, [(there[number].state, CODE, cases[number].code) for number in failed])
+    again = run(program, [(there[number].state, CODE, cases[number].code) for number in failed])
     for number, result in zip(failed, again, strict=True):
         there[number] = result
     for case, found, expected in zip(cases, there, here, strict=True):
@@ -73,6 +90,48 @@ def assert_same(case: Case, found: Result, expected: Result) -> None:
     assert found.signal == expected.signal, case.text
     assert found.state.differences(expected.state) == {}, case.text
     assert found.state.vectors == expected.state.vectors, case.text
+
+
+@pytest.mark.parametrize("bits", [64, 32])
+@pytest.mark.parametrize("name", MOVED)
+def test_it_does_the_same(one_by_one_program: Path, tmp_path: Path, name: str, bits: int) -> None:
+    """Atomic access across cache lines can hang a virtual machine."""
+    chance = random.Random(f"{name} {bits}")
+    texts = list(MOVED[name](bits))
+    samples = zip(texts, assemble(tmp_path, bits, *texts), strict=True)
+    states = (random_state(chance, bits, aligned=name == "atomic") for _ in range(ROUNDS * len(texts)))
+    cases = [Case.make(*sample, next(states), bits) for sample in samples for _ in range(ROUNDS)]
+    check(one_by_one_program, bits, cases)
+
+
+def random_code(chance: random.Random, bits: int) -> bytes:
+    """Bytes that look like an instruction with prefixes."""
+    prefixes = bytes(chance.choice(PREFIXES[bits]) for _ in range(chance.choice((0, 0, 0, 1, 2))))
+    code = bytearray(prefixes + chance.choice(MAPS) + chance.randbytes(15))
+    if chance.random() < 0.3:  # a memory operand that is only an offset: in 64-bit code one from rip
+        position = len(prefixes) + 1
+        code[position] = code[position] & 0o70 | 0o5
+        code[position + 1 : position + 5] = struct.pack(
+            "<I", DATA - (CODE if bits == 64 else 0) + chance.randrange(500)
+        )
+    return bytes(code[:15])
+
+
+def is_repeatable(code: bytes, bits: int) -> bool:
+    """Whether it is an instruction that does the same whenever it is run; none that locks."""
+    instruction = iced_x86.Decoder(bits, code, ip=CODE).decode()
+    locks = instruction.has_lock_prefix or instruction.mnemonic == iced_x86.Mnemonic.XCHG
+    return not (instruction.is_invalid or locks or instruction.mnemonic in UNREPEATABLE)
+
+
+@pytest.mark.parametrize("bits", [64, 32])
+def test_random_bytes_do_the_same(one_by_one_program: Path, bits: int) -> None:
+    chance = random.Random(bits)
+    codes = (random_code(chance, bits) for _ in range(RANDOM_CODES))
+    movable = (code for code in codes if is_repeatable(code, bits) and instructions(bits).relocate(code, CODE, 0))
+    cases = [Case.make(code.hex(), code, random_state(chance, bits), bits) for code in movable]
+    assert len(cases) > RANDOM_CODES // 3
+    check(one_by_one_program, bits, cases)
 
 
 @pytest.mark.parametrize("bits", [64, 32])

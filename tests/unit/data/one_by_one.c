@@ -1,7 +1,7 @@
 /* Runs single instructions, each from a given state, by returning to it from a signal handler with the trap flag set:
    all registers come from the signal's frame, and what has become of them is in the next one.
    The cases are in the file that is standard input; the results are written over them (tests/unit/one_by_one.py).
-   It ends by itself after 20 seconds. */
+   It ends by itself after 50 seconds. */
 #define _GNU_SOURCE
 #include <asm/prctl.h>
 #include <signal.h>
@@ -123,7 +123,7 @@ int main(void)
     static uint8_t stack[1 << 16];
     const int signals[] = {SIGTRAP, SIGSEGV, SIGBUS, SIGILL, SIGFPE};
     struct stat file;
-    alarm(20);
+    alarm(50);
     for (size_t i = 0; i < sizeof areas / sizeof *areas; i++)
         if (mmap((void *)areas[i].address, PAGE, areas[i].protection,
                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) != (void *)areas[i].address)
