@@ -27,17 +27,14 @@ from debugserver.arch.x86_code import NEAR_BRANCHES, POINTER, RIP, canonical, is
 _HELPERS = (Register.RSI, Register.RDI, Register.RBX, Register.RDX, Register.RCX, Register.RAX)
 """As a base they need no prefix and no displacement; no instruction uses all of them."""
 
-_UNMOVABLE = frozenset(
-    {
-        Mnemonic.ENCLU,  # tells its caller's address
-        Mnemonic.ENTER,  # with frames that overlap, trying again after a fault is not the same
-        *(Mnemonic.SGDT, Mnemonic.SIDT, Mnemonic.SLDT, Mnemonic.SMSW, Mnemonic.STR),
-        *(
-            Mnemonic.CLI,
-            Mnemonic.STI,
-        ),  # as those before: the kernel may emulate it, and the step ends an instruction later
-    }
+_EMULATED = frozenset(
+    {Mnemonic.SGDT, Mnemonic.SIDT, Mnemonic.SLDT, Mnemonic.SMSW, Mnemonic.STR, Mnemonic.CLI, Mnemonic.STI}
 )
+"""Where the CPU refuses these, the kernel may do their work, and the step ends an instruction later (its umip.c)."""
+_UNMOVABLE = _EMULATED | {
+    Mnemonic.ENCLU,  # tells its caller's address
+    Mnemonic.ENTER,  # with frames that overlap, trying again after a fault is not the same
+}
 _CALLS = frozenset({FlowControl.CALL, FlowControl.INDIRECT_CALL})
 _RELATIVE = frozenset({FlowControl.UNCONDITIONAL_BRANCH, FlowControl.CONDITIONAL_BRANCH, FlowControl.CALL})
 
