@@ -292,8 +292,9 @@ def test_what_happened_to_other_threads_meanwhile_is_told_at_once() -> None:
 def test_a_halted_thread_has_no_reason() -> None:
     target = two_threads(SIGNALLED)
     stub = lldb(target, b"QThreadSuffixSupported", b"QListThreadsInStopReply")
-    (other,) = json.loads(bytes.fromhex(pairs(ask(stub, b"c"))["jstopinfo"]))
-    assert other["tid"] == MAIN.tid
+    main, other = json.loads(bytes.fromhex(pairs(ask(stub, b"c"))["jstopinfo"]))
+    assert (main["tid"], main["reason"]) == (16, "signal")
+    assert other == {"tid": 17}
     reply = ask(stub, b"qThreadStopInfo11") or b""
     assert reply.startswith(b"T00thread:p10.11;")
     assert b"reason" not in reply

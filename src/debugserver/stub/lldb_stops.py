@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import signal
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from debugserver.errors import TargetError
@@ -19,6 +20,7 @@ from debugserver.target.model import Stop, StopReason, ThreadId
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from debugserver.arch.architecture import Architecture
     from debugserver.stub.session import Session
 
 _REASONS = {
@@ -90,15 +92,16 @@ class LldbStops:
             return ""
 
     def _all_threads(self, stop: Stop) -> Iterator[tuple[bytes, bytes]]:
-        """Who there is and where each stands; of several, all that have a reason to stand there."""
+        """Who there is, where each stands, and why. LLDB 14 believes the program counters of threads only that are
+        mentioned in `jstopinfo`."""
         threads = self._target.threads(stop.thread.pid)
         yield b"threads", b",".join(b"%x" % thread.tid for thread in threads)
         counters = [self._program_counter(thread) for thread in threads]
         if all(counters):
             yield b"thread-pcs", b",".join(counters)
         if len(threads) > 1:
-            stops = (self._reason(stop if t == stop.thread else self._last_stop(t)) for t in threads)
-            yield b"jstopinfo", fields.hex_bytes(_json([reason for reason in stops if reason]))
+            stops = (stop if thread == stop.thread else self._last_stop(thread) for thread in threads)
+            yield b"jstopinfo", fields.hex_bytes(_json([{"tid": s.thread.tid, **self._reason(s)} for s in stops]))
 
     def _program_counter(self, thread: ThreadId) -> bytes:
         """As 16 digits; empty if it cannot be read now."""
@@ -122,6 +125,15 @@ class LldbStops:
         except TargetError:
             return []
         return list(register_pairs(architecture).by_number(values))
+
+    def _registers_sent(self, thread: ThreadId, looked_at: bool) -> list[tuple[int, str]]:
+        """(number, hex) of those that a user looks at where a thread stopped for a reason; elsewhere what unwinding
+        begins with."""
+        if looked_at:
+            return self._general(thread)
+        numbers = _numbers_for_unwinding(self._target.architecture(thread.pid))
+        values = ((number, self._read(thread, number)) for number in numbers)
+        return [(number, value.hex()) for number, value in values if value is not None]
 
     def _stack(self, thread: ThreadId) -> list[tuple[int, bytes]]:
         """(address, content) of the top of the thread's stack, if it can be read."""
@@ -154,7 +166,7 @@ class LldbStops:
         word = _REASONS.get(stop.reason)
         if word is None or not stop.signal:
             return {}
-        reason = {"tid": stop.thread.tid, "reason": word, "signal": self.signal(stop)}
+        reason = {"reason": word, "signal": self.signal(stop)}
         description = self._description(stop)
         return {**reason, "description": description} if description else reason
 
@@ -169,13 +181,21 @@ class LldbStops:
 
     def _details(self, thread: ThreadId) -> dict[str, Any]:
         name = self._name(thread)
+        reason = self._reason(self._last_stop(thread))
         return {
             "tid": thread.tid,
-            **self._reason(self._last_stop(thread)),
+            **reason,
             **({"name": name} if name else {}),
-            "registers": {str(number): value for number, value in self._general(thread)},
+            "registers": {str(number): value for number, value in self._registers_sent(thread, bool(reason))},
             "memory": [{"address": address, "bytes": data.hex()} for address, data in self._stack(thread)],
         }
+
+
+@lru_cache
+def _numbers_for_unwinding(architecture: Architecture) -> tuple[int, ...]:
+    """The program counter, the stack pointer, and the frame pointer if there is one."""
+    generic = {role.generic: architecture.by_name[name].number for name, role in architecture.roles.items()}
+    return (architecture.pc, architecture.sp, *([generic["fp"]] if "fp" in generic else []))
 
 
 def _json(value: object) -> bytes:
