@@ -1,9 +1,9 @@
 python := .venv/bin/python
 
-.PHONY: help check setup test lint format types imports docs demo
+.PHONY: help check setup test lint format types imports docs demo lldb-suite
 
 help: ## print this
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 check: ## everything that must pass, as CI runs it
 	./check
@@ -32,3 +32,6 @@ docs: setup ## the pages that are made from the code
 
 demo: ## a debugging session, without GDB
 	./debugserver demo
+
+lldb-suite: setup ## LLVM's own packet tests, on lldb-server and on debugserver (fetches 165 MB, takes half an hour)
+	PYTHONPATH=src $(python) -m tools.lldb_suite --report

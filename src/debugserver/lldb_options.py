@@ -286,18 +286,21 @@ def _apply(line: CommandLine, word: str, rest: list[str], options: tuple[LldbOpt
     option.apply(line, value)
 
 
-_SCHEMES = {"tcp": "", "connect": "", "unix": "unix:", "unix-abstract": "unix:@", "fd": "fd:"}
+_SCHEMES = {"tcp": "", "connect": "", "unix": "unix:", "unix-abstract": "unix:@", "fd": "fd:", "serial": ""}
 """Of LLDB's URLs -> the prefix of our COMM."""
 
 
 def comm_of(url: str) -> str:
-    """LLDB's way to name an address, `[SCHEME://]HOST:PORT`, as COMM. `*` is every address of this machine."""
+    """LLDB's way to name an address, `[SCHEME://]HOST:PORT`, as COMM. `*` is every address of this machine; of a
+    terminal, speed and parity are left as they are."""
     scheme, separator, rest = url.partition("://")
     if not separator:
         scheme, rest = "tcp", url
     if scheme not in _SCHEMES:
         raise UsageError(f"unknown kind of address '{url}'", f"Known: {', '.join(_SCHEMES)}.")
-    if scheme in ("tcp", "connect"):
+    if scheme == "serial":
+        rest = rest.partition("?")[0]
+    elif scheme in ("tcp", "connect"):
         host, colon, port = rest.rpartition(":")
         rest = f"{'0.0.0.0' if host == '*' else host}{colon}{port}"
     return _SCHEMES[scheme] + rest

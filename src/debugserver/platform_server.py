@@ -69,8 +69,10 @@ def _serve(line: PlatformLine, command: Sequence[str], connection: Connection) -
 
 def _own_command(own_arguments: int) -> list[str]:
     """What starts us, without this role and its words. Clients change the directory: paths must not depend on it."""
-    _, *words = sys.orig_argv[: len(sys.orig_argv) - own_arguments]
-    return [sys.executable, *(os.path.abspath(word) if os.path.isfile(word) else word for word in words)]
+    _, *interpreter_options, script = sys.orig_argv[: len(sys.orig_argv) - own_arguments]
+    if interpreter_options[-1:] != ["-m"]:
+        script = os.path.abspath(script)
+    return [sys.executable, *interpreter_options, script]
 
 
 def _write_whole(path: str, text: str) -> None:

@@ -73,6 +73,7 @@ def test_logging(channels: str, components: set[str]) -> None:
         ("unix:///tmp/s", "unix:/tmp/s"),
         ("unix-abstract://name", "unix:@name"),
         ("fd://5", "fd:5"),
+        ("serial:///dev/pts/7?baud=115200&parity=even", "/dev/pts/7"),
     ],
 )
 def test_addresses(url: str, comm: str) -> None:

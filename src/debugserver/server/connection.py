@@ -48,8 +48,9 @@ class Connection:
     @property
     def local_host(self) -> str:
         """Our own address, where the client has found us; empty if that is no network's."""
-        with socket.socket(fileno=os.dup(self.reader)) as ours:
-            return str(ours.getsockname()[0]) if ours.family in (socket.AF_INET, socket.AF_INET6) else ""
+        if self._socket is None or self._socket.family not in (socket.AF_INET, socket.AF_INET6):
+            return ""
+        return str(self._socket.getsockname()[0])
 
     @property
     def pending(self) -> int:
@@ -113,20 +114,24 @@ class Connection:
 
     def abandon(self) -> None:
         """It is another process's now, which got it by a fork: close nothing but our own descriptors."""
-        for descriptor in self._was_blocking:
-            os.close(descriptor)
-        self._was_blocking.clear()
+        self._release()
+        while self._was_blocking:
+            os.close(self._was_blocking.popitem()[0])
 
     def close(self) -> None:
         """Close both directions. Standard streams and terminals get back the modes that they had. Again: nothing."""
         if self._was_blocking:
             self._on_close()
-        if self._socket is not None:
-            self._socket.detach()
+        self._release()
         while self._was_blocking:
             descriptor, blocking = self._was_blocking.popitem()
             os.set_blocking(descriptor, blocking)
             os.close(descriptor)
+
+    def _release(self) -> None:
+        """The descriptors are closed by their numbers."""
+        if self._socket is not None:
+            self._socket.detach()
 
 
 def _as_socket(descriptor: int) -> socket.socket | None:

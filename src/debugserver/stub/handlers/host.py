@@ -229,4 +229,4 @@ def modules_info(session: Session, system: HostSystem, args: bytes) -> Reply:
             "file_offset": 0,
             "file_size": module.size,
         })  # fmt: skip
-    return escape(json.dumps(found).encode())
+    return escape(json.dumps(found, separators=(",", ":")).encode())
