@@ -131,13 +131,15 @@ def _serve(line: CommandLine) -> None:
                 accept_timeout=line.accept_timeout,
                 log=log,
             )
+            # Whom the server gives SIGINT back to when it ends: LLDB sends one as soon as it has killed the process,
+            # and asks for what is happening anyway.
+            if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+                signal.signal(signal.SIGINT, lambda *_: None)
             server.end_on_signals()
             if terminal and line.stdio == "pty":
                 server.mirror(terminal.descriptor)
             server.run()
         finally:
-            # Whoever ends us now (LLDB does, right after it has killed the process) asks for what is happening anyway.
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
             _let_go(target, settings)
     finally:
         source.close()

@@ -68,7 +68,8 @@ class LldbStops:
 
     def pairs(self, stop: Stop) -> Iterator[tuple[bytes, bytes]]:
         """What a stop reply says of the stop, the thread first."""
-        yield b"thread", self._session.encode_thread(stop.thread)
+        if "Tthread" not in self._session.settings.disabled_packets:
+            yield b"thread", self._session.encode_thread(stop.thread)
         if name := self._name(stop.thread):
             yield (b"name", name.encode()) if _is_plain(name) else (b"hexname", fields.hex_text(name))
         if self._session.lists_threads:
