@@ -148,3 +148,20 @@ def test_what_is_forbidden(root: Path) -> None:
         Procfs(str(root)).read("self")
     assert failure.value.number == errno.EISDIR
     assert not isinstance(failure.value, NoSuchProcess)
+
+
+def test_regions(tmp_path: Path) -> None:
+    maps = (
+        "00400000-00401000 r-xp 00000000 08:01 42 /bin/a program\n"
+        "00601000-00602000 rw-p 00001000 08:01 42 /bin/gone (deleted)\n"
+        "7f0000000000-7f0000001000 ---p 00000000 00:00 0\n"
+        "7ffe00000000-7ffe00021000 rw-s 00000000 00:00 0                          [stack]\n"
+    )
+    (tmp_path / "7" / "task" / "7").mkdir(parents=True)
+    (tmp_path / "7" / "task" / "7" / "maps").write_text(maps)
+    assert Procfs(str(tmp_path)).regions(7) == [
+        (0x400000, 0x401000, "rx", "/bin/a program"),
+        (0x601000, 0x602000, "rw", "/bin/gone (deleted)"),
+        (0x7F0000000000, 0x7F0000001000, "", ""),
+        (0x7FFE00000000, 0x7FFE00021000, "rw", "[stack]"),
+    ]

@@ -23,10 +23,12 @@ class Role(NamedTuple):
 
 
 class View(NamedTuple):
-    """A register by another name: bytes of one from `shift` on, or several that follow each other, lowest first."""
+    """A register by another name: bytes of one from `shift` on, or several that follow each other, lowest first. `dwarf`
+    is as a Role's."""
 
     name: str
     bits: int
     parts: tuple[str, ...]
     set: str
     shift: int = 0
+    dwarf: int | None = None

@@ -38,6 +38,7 @@ _I386_DWARF = {
     **{f"xmm{index}": 21 + index for index in range(8)},
     **{name: 37 + number for number, name in enumerate("fctrl fstat mxcsr es cs ss ds fs gs".split())},
 }
+_AMD64_FIRST_MM, _I386_FIRST_MM = 41, 29
 _I386_GENERIC = {"eip": "pc", "esp": "sp", "ebp": "fp", "eflags": "flags"}
 
 
@@ -85,7 +86,8 @@ def _integers(present: set[str]) -> Iterator[View]:
     yield from (View(name, 16, (width + name,), GENERAL) for name in classic)
     for suffix, shift in (("h", 1), ("l", 0)):
         yield from (View(letter + suffix, 8, (f"{width}{letter}x",), GENERAL, shift) for letter in _LETTERS)
-    yield from (View(f"mm{number}", 64, (f"st{number}",), FLOAT) for number in range(8))
+    first = _AMD64_FIRST_MM if "rax" in present else _I386_FIRST_MM
+    yield from (View(f"mm{number}", 64, (f"st{number}",), FLOAT, dwarf=first + number) for number in range(8))
 
 
 def _vectors(present: set[str]) -> Iterator[View]:
