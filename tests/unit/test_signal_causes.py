@@ -18,7 +18,7 @@ def siginfo(number: int, code: int, address: int = 0) -> bytes:
     ("info", "words"),
     [
         (siginfo(signal.SIGSEGV, 1, 0x1234), "address not mapped to object (fault address=0x1234)"),
-        (siginfo(signal.SIGSEGV, 2, 1 << 63), "invalid permissions for mapped object (fault address=0x8000000000000000)"),
+        (siginfo(signal.SIGSEGV, 2, 1 << 47), "invalid permissions for mapped object (fault address=0x800000000000)"),
         (siginfo(signal.SIGBUS, 1, 1), "invalid address alignment (fault address=0x1)"),
         (siginfo(signal.SIGFPE, 1, 0x401000), "integer divide by zero"),
         (siginfo(signal.SIGILL, 2, 0x401000), "illegal operand"),
@@ -26,7 +26,6 @@ def siginfo(number: int, code: int, address: int = 0) -> bytes:
         (siginfo(signal.SIGSEGV, 128), ""),
         (siginfo(signal.SIGUSR1, 1), ""),
     ],
-)  # fmt: skip
 def test_causes(info: bytes, words: str) -> None:
     assert describe(info) == words
 

@@ -61,9 +61,8 @@ def _role(architecture: Architecture, register: Register) -> Role:
 def _view(architecture: Architecture, number: int, view: View) -> RegisterInfo:
     parts = [architecture.by_name[name] for name in view.parts]
     offset = parts[0].offset + view.shift if len(parts) == 1 else None
-    return RegisterInfo(
-        view.name, view.bits, number, offset, Role(view.set, view.dwarf), tuple(part.number for part in parts)
-    )
+    role = Role(view.set, view.dwarf)
+    return RegisterInfo(view.name, view.bits, number, offset, role, tuple(part.number for part in parts))
 
 
 def lldb_description(architecture: Architecture) -> bytes:

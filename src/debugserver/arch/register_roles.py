@@ -23,8 +23,8 @@ class Role(NamedTuple):
 
 
 class View(NamedTuple):
-    """A register by another name: bytes of one from `shift` on, or several that follow each other, lowest first. `dwarf`
-    is as a Role's."""
+    """A register by another name: bytes of one from `shift` on, or several that follow each other, lowest first.
+    `dwarf` is as a Role's."""
 
     name: str
     bits: int
