@@ -26,6 +26,7 @@ def siginfo(number: int, code: int, address: int = 0) -> bytes:
         (siginfo(signal.SIGSEGV, 128), ""),
         (siginfo(signal.SIGUSR1, 1), ""),
     ],
+)
 def test_causes(info: bytes, words: str) -> None:
     assert describe(info) == words
 
