@@ -84,7 +84,7 @@ def _run(serve: Callable[[], None]) -> int:
     try:
         serve()
     except LaunchFailed as failure:
-        _say(f"{failure.cause}.")
+        _say(f"{failure.outcome or failure.cause}.")
     except Refused as refusal:
         _say(f"{refusal.cause}\n{refusal.remedy}".rstrip())
     except ConfigurationError as error:

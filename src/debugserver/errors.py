@@ -83,7 +83,15 @@ class AttachRefused(Refused):
 
 
 class LaunchFailed(Refused):
-    """The program cannot be started."""
+    """The program cannot be started. `outcome`: how its process ended, in GDB's words, if it came so far."""
+
+    def __init__(self, cause: str, remedy: str = "", number: int | None = None, outcome: str = "") -> None:
+        super().__init__(cause, remedy, number)
+        self.outcome = outcome
+
+    def __str__(self) -> str:
+        said = super().__str__()
+        return f"{said}. {self.outcome}." if self.outcome else said
 
 
 class ConfigurationError(DebugServerError):

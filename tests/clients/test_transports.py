@@ -256,6 +256,27 @@ def test_a_program_that_is_not_there_is_reported_as_gdbserver_does(tmp_path: Pat
     )
 
 
+def test_a_program_that_cannot_be_executed_directly_is_reported_as_gdbserver_does(tmp_path: Path) -> None:
+    program = tmp_path / "text"
+    program.write_text("no program\n")
+    result = subprocess.run(
+        [*OURS, "--no-startup-with-shell", "localhost:0", program],
+        env={**os.environ, "PYTHONPATH": str(SOURCE)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+        check=False,
+    )
+    assert (result.returncode, result.stdout) == (1, "")
+    expect(
+        result.stderr,
+        r"text is not executable; chmod \+x ",
+        rf"debugserver: Cannot exec {program}\ndebugserver: Error: Permission denied\n",
+        r"^During startup program exited with code 127\.\nExiting\n\Z",
+    )
+
+
 def test_the_programs_terminal_is_the_servers(program: Path) -> None:
     """As on the boards of GDB's test suite: the program reads what is typed, and gives the terminal back."""
     command = [*OURS, ":0", "/bin/sh", "-c", "read line; echo got $line; exit 3"]

@@ -79,7 +79,7 @@ def proc(tmp_path: Path) -> FakeProc:
     return FakeProc(tmp_path)
 
 
-def assert_says(refusal: AttachRefused | LaunchFailed, cause: str, remedy: str) -> None:
+def assert_says(refusal: AttachRefused, cause: str, remedy: str) -> None:
     assert cause in refusal.cause
     assert remedy in refusal.remedy
 
@@ -217,31 +217,38 @@ def failed(program: str | Path, end: ProcessExit | None, failure: OSError | None
     return explain_launch(settings, end, failure)
 
 
+def assert_failed(failure: LaunchFailed, outcome: str, explanation: str) -> None:
+    """GDB's words come last."""
+    assert outcome in failure.outcome
+    assert explanation in str(failure)
+    assert str(failure).endswith(f". {failure.outcome}.")
+
+
 NOT_FOUND = ProcessExit(PID, 127)
 NOT_EXECUTABLE = ProcessExit(PID, 126)
 
 
 def test_missing_program(tmp_path: Path) -> None:
     failure = failed(tmp_path / "missing", NOT_FOUND)
-    assert failure.cause == "During startup program exited with code 127"
-    assert "missing: No such file or directory" in failure.remedy
+    assert failure.outcome == "During startup program exited with code 127"
+    assert "missing: No such file or directory" in failure.cause
     assert failure.number == errno.ENOENT
 
 
 def test_program_missing_in_path() -> None:
-    assert_says(failed("no-such-program-anywhere", NOT_FOUND), "code 127", "in PATH; give its path")
+    assert_failed(failed("no-such-program-anywhere", NOT_FOUND), "code 127", "in PATH; give its path")
 
 
 def test_directory(tmp_path: Path) -> None:
     failure = failed(tmp_path, NOT_EXECUTABLE)
-    assert_says(failure, "code 126", "is a directory")
+    assert_failed(failure, "code 126", "is a directory")
     assert failure.number == errno.EACCES
 
 
 def test_not_executable(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("#!/bin/sh\n")
-    assert_says(failed(file, NOT_EXECUTABLE), "code 126", f"chmod +x {file}")
+    assert_failed(failed(file, NOT_EXECUTABLE), "code 126", f"chmod +x {file}")
 
 
 def executable(path: Path, contents: bytes) -> Path:
@@ -273,16 +280,16 @@ THIS_MACHINE = {"x86_64": 62, "aarch64": 183}.get(os.uname().machine, 0)
     ],
 )
 def test_no_executable_format(tmp_path: Path, contents: bytes, remedy: str) -> None:
-    assert_says(failed(executable(tmp_path / "program", contents), NOT_FOUND), "code 127", remedy)
+    assert_failed(failed(executable(tmp_path / "program", contents), NOT_FOUND), "code 127", remedy)
 
 
 def test_failed_exec_of_an_innocent_program() -> None:
     failure = failed("/bin/sh", NOT_FOUND, OSError(errno.ENOMEM, os.strerror(errno.ENOMEM)))
-    assert_says(failure, "code 127", "cannot execute /bin/sh: Cannot allocate memory")
+    assert_failed(failure, "code 127", "cannot execute /bin/sh: Cannot allocate memory")
     assert failure.number == errno.ENOMEM
 
 
 def test_a_wrapper_that_ends_is_reported_in_gdbs_words() -> None:
-    assert failed("/bin/sh", ProcessExit(PID, 0)).cause == "During startup program exited normally"
-    segmentation_fault = failed("/bin/sh", ProcessExit(PID, 0, 11)).cause
+    assert failed("/bin/sh", ProcessExit(PID, 0)).outcome == "During startup program exited normally"
+    segmentation_fault = failed("/bin/sh", ProcessExit(PID, 0, 11)).outcome
     assert segmentation_fault == "During startup program terminated with signal SIGSEGV, Segmentation fault"

@@ -280,10 +280,10 @@ _CHECKS: tuple[_Check, ...] = (
 def explain_launch(settings: LaunchSettings, end: ProcessExit | None, failure: OSError | None = None) -> LaunchFailed:
     """Why a program did not start: how its process ended (None: nobody knows), and why its first exec failed, if so."""
     explanation = None if settings.wrapper else explain_program(settings.program)
-    remedy = "; ".join(filter(None, explanation or _from_end(settings.program, end, failure)))
+    cause, remedy = explanation or _from_end(settings.program, end, failure)
     status = end.status if end else 0
     number = failure.errno if failure else _NUMBERS.get(status)
-    return LaunchFailed(f"During startup program {_outcome(end)}", remedy, number)
+    return LaunchFailed(cause, remedy, number, f"During startup program {_outcome(end)}")
 
 
 _NUMBERS = {_NOT_FOUND: errno.ENOENT, _NOT_EXECUTABLE: errno.EACCES}

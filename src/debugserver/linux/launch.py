@@ -19,6 +19,8 @@ from debugserver.errors import LaunchFailed
 from debugserver.linux.ptrace import libc
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from debugserver.target.model import LaunchSettings
 
 _ADDR_NO_RANDOMIZE = 0x0040000
@@ -244,11 +246,21 @@ def _become(settings: LaunchSettings, to_run: Command, files: _Files) -> NoRetur
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         # End of file: whoever was to release us is gone.
         if os.read(files.go, 1):
-            os.execvpe(to_run.arguments[0], to_run.arguments, settings.environment)
+            _execute(to_run, settings.environment)
     except OSError as error:
         os.write(files.failures, str(error.errno).encode())
     finally:
         os._exit(_NOT_FOUND)
+
+
+def _execute(to_run: Command, environment: Mapping[str, str]) -> NoReturn:
+    """A failure is told in gdbserver's words, where a shell would tell it."""
+    program = to_run.arguments[0]
+    try:
+        os.execvpe(program, to_run.arguments, environment)
+    except OSError as error:
+        os.write(2, f"debugserver: Cannot exec {program}\ndebugserver: Error: {error.strerror}\n".encode())
+        raise
 
 
 def _lead_session(terminal: str) -> None:

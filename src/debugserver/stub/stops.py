@@ -133,8 +133,10 @@ class Stops:
         return self._something_runs() if self._session.non_stop else self._session.target.has_process()
 
     def _interrupt(self, execution: Execution) -> None:
+        """Of several processes the one that the client looks at, if it runs, is the one that the user means."""
+        chosen = self._session.general_thread
         running = [thread for thread in self._threads() if execution.running(thread)]
-        execution.halt_any(running)
+        execution.halt_any(sorted(running, key=lambda thread: chosen is None or thread.pid != chosen.pid))
 
     def halt(self, threads: list[ThreadId]) -> None:
         """Stop these threads; non-stop reports each."""
