@@ -6,6 +6,8 @@ import re
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.support.server import Server
 
 LAUNCHER = Path(__file__).resolve().parents[2] / "debugserver"
@@ -21,14 +23,15 @@ ALLOWED = frozenset(
 MODULE = re.compile(r"^import time: +\d+ \| +\d+ \| +(\S+)$", re.MULTILINE)
 
 
-def imported_until_listening(program: str) -> list[str]:
+def imported_until_listening(*arguments: str) -> list[str]:
     """The modules that are imported from the end of the interpreter's own start until the server listens."""
-    with Server([sys.executable, "-X", "importtime", str(LAUNCHER)], "localhost:0", program) as server:
+    with Server([sys.executable, "-X", "importtime", str(LAUNCHER)], *arguments) as server:
         modules = MODULE.findall(server.log.text)
     return modules[modules.index("site") + 1 :]
 
 
-def test_only_what_the_budget_allows_is_imported_until_the_server_listens() -> None:
-    imported = imported_until_listening("/bin/true")
+@pytest.mark.parametrize("arguments", [("localhost:0", "/bin/true"), ("gdbserver", "localhost:0")])
+def test_only_what_the_budget_allows_is_imported_until_the_server_listens(arguments: tuple[str, ...]) -> None:
+    imported = imported_until_listening(*arguments)
     roots = {module.partition(".")[0] for module in imported if not module.startswith("_")}
     assert roots - ALLOWED - {"debugserver"} == set()

@@ -345,7 +345,8 @@ def _make_raw(descriptor: int) -> Callable[[], None]:
     import tty
 
     before = termios.tcgetattr(descriptor)
-    tty.setraw(descriptor)
+    # What a client has sent already is kept.
+    tty.setraw(descriptor, termios.TCSANOW)
 
     def restore() -> None:
         try:
