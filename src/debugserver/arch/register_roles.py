@@ -10,6 +10,8 @@ from typing import NamedTuple
 GENERAL = "General Purpose Registers"
 FLOAT = "Floating Point Registers"
 VECTOR = "Advanced Vector Extensions"
+SYSTEM = "System Registers"
+"""What the system keeps of a thread rather than the CPU."""
 
 
 class Role(NamedTuple):

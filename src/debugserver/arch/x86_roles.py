@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from debugserver.arch.register_roles import FLOAT, GENERAL, VECTOR, Role, View
+from debugserver.arch.register_roles import FLOAT, GENERAL, SYSTEM, VECTOR, Role, View
 
 _AMD64_ORDER = "rax rdx rcx rbx rsi rdi rbp rsp r8 r9 r10 r11 r12 r13 r14 r15 rip".split()
 _AMD64_DWARF = {
@@ -59,6 +59,8 @@ def _roles(
 
 
 def _set(name: str) -> str:
+    if name.startswith(("orig_", "i386_tls", "pkru")):
+        return SYSTEM
     if name.startswith(("ymm", "zmm", "k")) or (name.startswith("xmm") and int(name[3:]) >= 16):
         return VECTOR
     floats = ("st", "xmm", "mxcsr", "fctrl", "fstat", "ftag", "fiseg", "fioff", "foseg", "fooff", "fop")
