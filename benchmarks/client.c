@@ -522,7 +522,14 @@ static double breakpoint_cycle(void)
     return (double)time;
 }
 
-#define BATCH 20
+static int batch;
+
+/* How many hits or signals there are between two calls of done: so many that the stop at the end does not count. */
+static void choose_batch(int size)
+{
+    batch = size;
+    write_long("batch", (uint64_t)size);
+}
 
 /* From one call of done to the next, of which the first is stepped over before the time is taken. */
 static double batch_until_done(void)
@@ -533,7 +540,7 @@ static double batch_until_done(void)
     expect_stop(ask("vCont;s:%s", thread), "05");
     insert(address);
     time = expect_stop_at(ask("vCont;c"), address);
-    return (double)time / BATCH;
+    return (double)time / batch;
 }
 
 static void enter_condition(void)
@@ -543,7 +550,7 @@ static void enter_condition(void)
     /* total > 1000000 as GDB 18.1 writes it: const32, ref64, ext 64, const32, swap, less_signed, end */
     ask("Z0,%lx,1;X10,24%08x1a164024000f42402b1427", (long)symbol("hit_here"), (unsigned)symbol("total"));
     require_ok();
-    write_long("batch", BATCH);
+    choose_batch(100);
     enter(HITS, "done_here");
     insert(symbol("done_here"));
 }
@@ -556,7 +563,7 @@ static void leave_condition(void)
 
 static void enter_signals(void)
 {
-    write_long("batch", BATCH);
+    choose_batch(500);
     ask("QPassSignals:%s", dialect == LLDB ? "0a" : "1e"); /* SIGUSR1: the host's number, GDB's number */
     require_ok();
     enter(SIGNALS, "done_here");

@@ -99,7 +99,6 @@ def _start(peer: Peer, program: Sequence[str]) -> tuple[subprocess.Popen[bytes],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         env=environment,
-        start_new_session=True,
     )
     assert process.stderr is not None
     return process, process.stderr
@@ -113,7 +112,6 @@ def _start_lldb_server(peer: Peer, program: Sequence[str]) -> tuple[subprocess.P
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         pass_fds=[write],
-        start_new_session=True,
     )
     os.close(write)
     return process, os.fdopen(read, "rb")

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from benchmarks.peers import Peer
     from benchmarks.rows import Row
 
+NOTES = Path(__file__).with_name("notes.md")
 TITLES = {"bound": "Bound to one core", "free": "Where the scheduler likes"}
 
 INTRODUCTION = """\
@@ -31,6 +32,9 @@ the scheduler likes. The client is a small C program on the same machine; it ver
 best time of a server. The ratio is our time to that of the best of the others: below 1 we are faster, also where
 throughput is shown; beside it stands the ratio of the medians of the best rounds. "Floor" is what the machine takes
 without a debug server: a C echo server's round trip, bare `ptrace` calls, the start of Python.
+
+lldb-server is spoken to as LLDB does it: it has no `X` (memory is written by `M`), no range steps and no conditions,
+and its list of threads is `jThreadsInfo`, which says more than GDB's.
 
 {date}, {machine}.
 
@@ -84,6 +88,7 @@ def page(results: Results, costs: Costs, rows: Sequence[Row], peers: Sequence[Pe
             peers=f"{', '.join(titles[:-1])} and {titles[-1]}", rounds=rounds, date=date, machine=machine()
         ),
         *sections(results, costs, rows, peers),
+        NOTES.read_text(),
     ]
     return "\n".join(parts)
 
@@ -96,7 +101,9 @@ def sections(results: Results, costs: Costs, rows: Sequence[Row], peers: Sequenc
             yield "\n".join(table(results, rows, placement, peers)) + "\n"
     if costs.operations():
         yield FAR.format(milliseconds=1000 * ROUND_TRIP)
-        for debugger in (GDB, LLDB):
+        for debugger in (
+            one for one in (GDB, LLDB) if costs.operations() & {row.name for row in named_operations(one)}
+        ):
             yield "\n".join(far_table(costs, debugger, peers)) + "\n"
 
 
@@ -195,4 +202,6 @@ def _cell(results: Results, row: Row, key: Key) -> str:
 
 def _cost(costs: Costs, operation: Operation, peer: Peer) -> str:
     cost = costs.best(operation.name, peer.name)
-    return "failed" if cost is None else f"{cost.packets} packets, {cost.seconds:.2f} s"
+    if cost is None:
+        return "failed"
+    return f"{cost.packets} packet{'' if cost.packets == 1 else 's'}, {cost.seconds:.2f} s"

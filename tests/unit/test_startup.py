@@ -12,7 +12,7 @@ from tests.support.server import Server
 
 LAUNCHER = Path(__file__).resolve().parents[2] / "debugserver"
 
-# Adding to this list costs every user at every start: measure first, with benchmarks/startup.py.
+# Adding to this list costs every user at every start: measure first: ./bench --only start --peers ours
 ALLOWED = frozenset(
     """
     abc array binascii collections contextlib copyreg ctypes enum errno fcntl functools itertools keyword math
