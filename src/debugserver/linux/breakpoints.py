@@ -18,22 +18,27 @@ if TYPE_CHECKING:
 
 
 class BreakpointTable:
-    """The breakpoints of one address space, all of them in its memory."""
+    """The breakpoints of one address space. All of them are in its memory, and those that were removed stay there until
+    `settle`: clients take all out at each stop, and put them back before they go on."""
 
     def __init__(self, instruction: bytes) -> None:
         self.instruction = instruction
         self.programs: dict[int, BreakpointProgram] = {}
         """Of those that have conditions or commands."""
+        self.stale: set[int] = set()
+        """Those that were removed, and are still in memory."""
         self._covered: dict[int, bytes] = {}
+        """What lies under all that are in memory."""
         self._removed: dict[int, bytes] = {}
         """What lay under those that are gone: a child may have been forked while they were in."""
 
     def __contains__(self, address: int) -> bool:
-        return address in self._covered
+        return address in self._covered and address not in self.stale
 
     def insert(self, address: int, memory: MemoryFile) -> None:
         """Put one in; a second one at the address changes nothing. MemoryFault."""
         if address in self._covered:
+            self.stale.discard(address)
             return
         covered = memory.read(address, len(self.instruction))
         if len(covered) < len(self.instruction):
@@ -41,29 +46,46 @@ class BreakpointTable:
         memory.write(address, self.instruction)
         self._covered[address] = covered
 
-    def remove(self, address: int, memory: MemoryFile) -> None:
-        """Take it out; none there changes nothing. Memory that was unmapped meanwhile has no breakpoint any more."""
+    def remove(self, address: int) -> None:
+        """It is no breakpoint any more; none there changes nothing."""
         self.programs.pop(address, None)
-        covered = self._covered.pop(address, None)
-        if covered is not None:
-            self._removed[address] = covered
+        if address in self._covered:
+            self.stale.add(address)
+
+    def settle(self, memory: MemoryFile) -> None:
+        """Take out of memory what was removed, before a thread may come there. Memory that was unmapped meanwhile has
+        no breakpoint any more."""
+        for address in self.stale:
+            covered = self._removed[address] = self._covered.pop(address)
             self._restore(address, covered, memory)
+        self.stale.clear()
 
     def clear(self, memory: MemoryFile) -> None:
         """Take all out."""
         for address, covered in self._covered.items():
             self._restore(address, covered, memory)
         self._covered.clear()
+        self.stale.clear()
         self.programs.clear()
 
     def copy(self, memory: MemoryFile) -> BreakpointTable:
         """The same breakpoints for `memory`, a copy of ours that may have been made while others were in."""
         other = BreakpointTable(self.instruction)
         other._covered = dict(self._covered)
+        other.stale = set(self.stale)
         other.programs = dict(self.programs)
         for address in self._removed.keys() - self._covered.keys():
             self._restore(address, self._removed[address], memory)
         return other
+
+    def is_in_memory(self, address: int) -> bool:
+        """Whether the instruction there is ours, wanted or not."""
+        return address in self._covered
+
+    def overlaps(self, address: int, length: int) -> bool:
+        """Whether any of our instructions lies there."""
+        size = len(self.instruction)
+        return any(start < address + length and start + size > address for start in self._covered)
 
     def lift(self, address: int, memory: MemoryFile) -> None:
         """Take one out for a moment, for a thread that steps over it."""
@@ -125,7 +147,9 @@ class LinuxBreakpoints(SoftwareBreakpoints):
 
     def remove_breakpoint(self, pid: int, address: int, kind: int) -> None:
         process = self._table.process(pid)
-        process.breakpoints.remove(address, process.memory)
+        process.breakpoints.remove(address)
+        if any(thread.resumed for thread in process.threads.values()):
+            process.breakpoints.settle(process.memory)
 
     def clear_breakpoints(self) -> None:
         for process in self._table.processes():

@@ -102,6 +102,7 @@ def _classify_event_stop(tracer: Tracer, thread: LinuxThread, status: Stopped, h
     elif halting and ptrace.has_pending_trap(thread.tid):
         # The trap of a breakpoint or a step that is done already comes after this stop. Taken in now, it finds
         # its breakpoint still there, and the pc is put back before anybody looks at it.
+        registers.flush(thread)
         ptrace.resume(thread.tid)
         thread.stopped = False
         thread.halting = True
@@ -182,9 +183,11 @@ def _classify_breakpoint(tracer: Tracer, thread: LinuxThread, halting: bool) -> 
         registers.write_pc(thread, address)
         if process.is_guest:
             stepping.step_over(tracer, thread, address)
+            if thread.stopped and thread.event is None:
+                tracer.run_on(thread)
             return False
         return _hit(tracer, thread, address, halting)
-    if _is_own_breakpoint(thread, address):
+    if not process.breakpoints.is_in_memory(address) and _is_own_breakpoint(thread, address):
         thread.event = Stop(thread.id, signal.SIGTRAP, StopReason.SIGNAL)
     else:
         # It was removed while the thread was in it: the instruction under it is still to be run.
@@ -203,11 +206,7 @@ def _hit(tracer: Tracer, thread: LinuxThread, address: int, halting: bool) -> bo
     if not passed and conditions.is_reported(thread, program):
         thread.event = Stop(thread.id, signal.SIGTRAP, StopReason.SOFTWARE_BREAKPOINT, address)
     elif not tracer.holding:
-        tracer.hold(())
-        try:
-            _pass(tracer, thread, address, halting, mark)
-        finally:
-            tracer.let_go()
+        _pass(tracer, thread, address, halting, mark)
         return False
     return True
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING
 
 from debugserver.errors import NoSuchThread
-from debugserver.linux import ptrace, registers
+from debugserver.linux import ptrace, registers, stepping
 from debugserver.linux.lifecycle import let_unannounced_go
 from debugserver.target.capabilities import (
     Execution,
@@ -69,8 +70,19 @@ class LinuxExecution(Execution):
             self._tracer.report(thread)
             return
         thread.event = None
-        if thread.stopped:
+        if not thread.stopped:
+            return
+        if thread.stepping and self._may_compute(thread) and stepping.compute_step(thread):
+            thread.stop_signal = 0
+            thread.event = Stop(thread.id, signal.SIGTRAP, StopReason.STEP)
+            self._tracer.report(thread)
+        else:
             self._tracer.run(thread)
+
+    @staticmethod
+    def _may_compute(thread: LinuxThread) -> bool:
+        """Whether a step does nothing but what the instruction does."""
+        return not (thread.signal or thread.group_stopped or thread.passing)
 
     def _outdated(self, thread: LinuxThread, event: Stop) -> bool:
         """Whether an event that waited is no longer worth telling: its breakpoint or its child is gone, say."""
@@ -101,7 +113,10 @@ class LinuxExecution(Execution):
 
     def next_event(self) -> Event | None:
         tracer = self._tracer
+        if tracer.ready and (event := self._next_collected()):
+            return event
         tracer.collect()
+        tracer.find_dead_leaders()
         if event := self._next_collected():
             return event
         # Nothing: now the wake-ups that have come mean nothing any more, unless a status came just before.
@@ -111,7 +126,6 @@ class LinuxExecution(Execution):
 
     def _next_collected(self) -> Event | None:
         tracer = self._tracer
-        tracer.find_dead_leaders()
         if tracer.exits:
             return tracer.exits.popleft()
         while tracer.ready:
@@ -164,13 +178,20 @@ class LinuxExecution(Execution):
 
     def halt_all(self) -> None:
         tracer = self._tracer
-        tracer.hold(tracer.table.processes())
-        for process in tracer.table.processes():
+        processes = tracer.table.processes()
+        if any(not thread.stopped for process in processes for thread in process.threads.values()):
+            tracer.hold(processes)
+            self._forget_resumes()
+            tracer.let_go()
+        else:
+            self._forget_resumes()
+
+    def _forget_resumes(self) -> None:
+        for process in self._tracer.table.processes():
             for thread in process.threads.values():
                 if thread.resumed:
                     thread.resumed = False
                     thread.last_stop = Stop(thread.id, 0, StopReason.HALTED)
-        tracer.let_go()
 
     def take_stops(self) -> Sequence[Stop]:
         threads = [thread for process in self._tracer.table.processes() for thread in process.threads.values()]

@@ -207,6 +207,7 @@ def _become(tracer: Tracer, thread: LinuxThread) -> bool:
     process.memory = MemoryFile(thread.tid)
     process.breakpoints = BreakpointTable(process.breakpoints.instruction)
     process.watchpoints = WatchpointTable()
+    process.scratch = None
     process.allocations = {}
     if process.execs_to_come > 1:
         process.execs_to_come -= 1

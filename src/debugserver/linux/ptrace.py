@@ -12,8 +12,9 @@ import os
 import signal
 import struct
 import sys
+from typing import Any
 
-from debugserver.errors import NoSuchThread, TargetError
+from debugserver.errors import MemoryFault, NoSuchThread, TargetError
 
 libc = ctypes.CDLL(None, use_errno=True)
 _get_errno, _set_errno = ctypes.get_errno, ctypes.set_errno
@@ -72,6 +73,17 @@ GENERAL_REGISTERS_SIZE = 27 * 8
 _DEBUG_REGISTERS_OFFSET = 848
 """offsetof(struct user, u_debugreg) on x86-64."""
 _LARGEST_REGISTER_SET = 16384
+
+for _transfer in (libc.process_vm_readv, libc.process_vm_writev):
+    _transfer.restype = ctypes.c_ssize_t
+    _transfer.argtypes = (
+        ctypes.c_int,
+        ctypes.c_void_p,
+        ctypes.c_ulong,
+        ctypes.c_void_p,
+        ctypes.c_ulong,
+        ctypes.c_ulong,
+    )
 
 _ptrace = libc.ptrace
 _ptrace.restype = ctypes.c_long
@@ -244,6 +256,29 @@ def has_pending_trap(tid: int) -> bool:
                 return True
         arguments.offset += count
     return False
+
+
+def read_user(tid: int, address: int, length: int) -> bytes:
+    """process_vm_readv(2): as the thread itself could read it. MemoryFault unless all of it can be."""
+    if libc.process_vm_readv(tid, *_vectors(_ANSWER, address, length)) != length:
+        ctypes.set_errno(0)
+        raise MemoryFault(address)
+    return bytes(_answer[:length])
+
+
+def write_user(tid: int, address: int, data: bytes) -> None:
+    """process_vm_writev(2): as the thread itself could write it. MemoryFault unless all of it can be; only within a
+    page is nothing written then."""
+    _answer[: len(data)] = data
+    if libc.process_vm_writev(tid, *_vectors(_ANSWER, address, len(data))) != len(data):
+        ctypes.set_errno(0)
+        raise MemoryFault(address)
+
+
+def _vectors(local: int, remote: int, length: int) -> tuple[Any, int, Any, int, int]:
+    """The arguments of process_vm_readv and process_vm_writev behind the pid."""
+    here, there = _IoVector(local, length), _IoVector(remote, length)
+    return ctypes.byref(here), 1, ctypes.byref(there), 1, 0
 
 
 def send_signal(tid: int, signal_number: int) -> None:

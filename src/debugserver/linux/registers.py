@@ -150,10 +150,10 @@ class LinuxRegisters(Registers, RegisterState):
             _end_system_call(before, changed)
 
     def read_several(self, thread: ThreadId, numbers: Sequence[int]) -> bytes:
-        stopped, codec = self._access(thread)
+        stopped = self._table.stopped_thread(thread)
         architecture = stopped.process.architecture
-        if architecture is not None and numbers is architecture.general:
-            return codec.read_general(bank(stopped, NT_PRSTATUS))
+        if architecture is not None and architecture.codec is not None and numbers is architecture.general:
+            return architecture.codec.read_general(bank(stopped, NT_PRSTATUS))
         return super().read_several(thread, numbers)
 
     def save_state(self, thread: ThreadId) -> SavedState:

@@ -1,25 +1,41 @@
-"""Stepping a thread over a breakpoint in place: the breakpoint is lifted while every other thread of the memory
-stands still."""
+"""Running the one instruction under a breakpoint, with the breakpoint left where it is.
+
+Three ways, the first that does: compute what the instruction does; run it in the scratch place; lift the breakpoint
+while every other thread of the memory stands still.
+"""
 
 from __future__ import annotations
 
 import signal
 from typing import TYPE_CHECKING
 
-from debugserver.linux import events, ptrace, registers
+from debugserver.arch.banks import NT_PRSTATUS
+from debugserver.errors import MemoryFault, TargetError
+from debugserver.linux import events, ptrace, registers, scratch
 from debugserver.linux.waits import Stopped
+from debugserver.target.model import ActionKind
 
 if TYPE_CHECKING:
-    from debugserver.linux.threads import LinuxThread
+    from debugserver.arch.instructions import Instructions, Relocated
+    from debugserver.linux.threads import LinuxProcess, LinuxThread
     from debugserver.linux.tracer import Tracer
+    from debugserver.linux.waits import Status
 
+_FAULTS = frozenset({signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGTRAP})
+_PAGE = 4096
 _PATIENCE = 0.02
 """Seconds after which a thread that is still stepping is looked at."""
+_STEPPED = Stopped(signal.SIGTRAP, 0)
+_TRAP_TRACE = 2
+_MOST_COMPUTED = 64
+"""Instructions of a range. A longer way is a loop, which the CPU runs faster."""
 
 
 def step_over(tracer: Tracer, thread: LinuxThread, address: int) -> None:
-    """Run the one instruction under the breakpoint at `address`, where the stopped thread stands; it runs on
-    afterwards."""
+    """Run the one instruction under the breakpoint at `address`, where the stopped thread stands. Afterwards it is
+    stopped, unless something else happened to it, which has been taken care of then."""
+    if compute(thread, address) or _run_elsewhere(tracer, thread, address):
+        return
     process = thread.process
     tracer.hold([process, *tracer.table.sharers(process)])
     try:
@@ -29,7 +45,7 @@ def step_over(tracer: Tracer, thread: LinuxThread, address: int) -> None:
         finally:
             process.breakpoints.put_back(address, process.memory)
     finally:
-        tracer.let_go()
+        tracer.let_go(but=thread)
 
 
 def _step(tracer: Tracer, thread: LinuxThread) -> None:
@@ -37,12 +53,142 @@ def _step(tracer: Tracer, thread: LinuxThread) -> None:
     ptrace.step(thread.tid, thread.signal)
     thread.signal = 0
     thread.stopped = False
-    status = tracer.await_status(thread.tid, _PATIENCE)
-    # Nothing yet, and asleep: the instruction was a system call that takes its time. It has been run.
-    while status is None and not tracer.procfs.in_system_call(thread.group, thread.tid):
-        status = tracer.await_status(thread.tid, _PATIENCE)
-    if status == Stopped(signal.SIGTRAP, 0):
+    status = _await_step(tracer, thread)
+    if status == _STEPPED:
         thread.stopped = True
         thread.signal_stop = True
     elif status is not None:
         events.handle_status(tracer, thread.tid, status)
+
+
+def _await_step(tracer: Tracer, thread: LinuxThread) -> Status | None:
+    """The status of a thread that was made to step. None: the instruction was a system call that takes its time; it has
+    been run."""
+    status = tracer.await_status(thread.tid, _PATIENCE)
+    while status is None and not tracer.procfs.in_system_call(thread.process.pid, thread.tid):
+        status = tracer.await_status(thread.tid, _PATIENCE)
+    return status
+
+
+class _OwnMemory:
+    """A thread's memory as it would reach it itself (arch.instructions.MemoryAccess)."""
+
+    def __init__(self, thread: LinuxThread) -> None:
+        self._tid = thread.tid
+        self._breakpoints = thread.process.breakpoints
+
+    def read(self, address: int, length: int) -> bytes:
+        return self._breakpoints.hide(address, ptrace.read_user(self._tid, address, length))
+
+    def write(self, address: int, data: bytes) -> None:
+        if self._breakpoints.overlaps(address, len(data)) or address // _PAGE != (address + len(data) - 1) // _PAGE:
+            raise MemoryFault(address)
+        ptrace.write_user(self._tid, address, data)
+
+
+def _instructions(thread: LinuxThread) -> Instructions | None:
+    """What is known of the instructions that the thread runs now; nothing while a system call is to be restarted."""
+    architecture = thread.process.architecture
+    instructions = architecture.instructions if architecture is not None else None
+    if instructions is None or registers.read_system_call(thread) >= 0:
+        return None
+    return instructions if instructions.applies(registers.bank(thread, NT_PRSTATUS)) else None
+
+
+def _code(process: LinuxProcess, address: int, longest: int) -> bytes:
+    """Without breakpoints."""
+    return process.breakpoints.hide(address, process.memory.read(address, longest))
+
+
+def compute(thread: LinuxThread, address: int) -> bool:
+    """Do to the registers and memory of a stopped thread what the instruction at `address`, its pc, does; whether that
+    was possible. Not where a watchpoint might be hit."""
+    instructions = _instructions(thread)
+    if instructions is None or thread.process.watchpoints.in_use:
+        return False
+    try:
+        computation = instructions.computation(_code(thread.process, address, instructions.longest), address)
+        if computation is None:
+            return False
+        computation(registers.bank(thread, NT_PRSTATUS), _OwnMemory(thread))
+    except MemoryFault:
+        return False
+    thread.dirty_banks.add(NT_PRSTATUS)
+    return True
+
+
+def compute_step(thread: LinuxThread) -> bool:
+    """Let a stopped thread make its step, or all steps in its range, by computing; whether it has made it.
+
+    False: the rest is to be run. Nothing is delivered or caught meanwhile: it is as if it came after the step."""
+    breakpoints = thread.process.breakpoints
+    action = thread.action
+    for _ in range(_MOST_COMPUTED):
+        address = registers.read_pc(thread)
+        if address in breakpoints or not compute(thread, address):
+            return False
+        if action.kind is ActionKind.STEP or not action.start <= registers.read_pc(thread) < action.end:
+            return True
+    return False
+
+
+def _run_elsewhere(tracer: Tracer, thread: LinuxThread, address: int) -> bool:
+    """Step the instruction in the scratch place; whether that was possible. Nothing but the step can happen to the
+    thread there: what comes meanwhile is put off until it is back."""
+    process = thread.process
+    instructions = _instructions(thread)
+    slot = _slot(tracer, process)
+    if instructions is None or not slot or thread.signal:
+        return False
+    try:
+        relocated = instructions.relocate(_code(process, address, instructions.longest), address, slot)
+        if relocated is None:
+            return False
+        process.memory.write(slot, relocated.code)
+    except MemoryFault:
+        return False
+    try:
+        return _step_in_slot(tracer, thread, relocated, slot)
+    finally:
+        _clean(process, slot, len(relocated.code))
+
+
+def _clean(process: LinuxProcess, slot: int, length: int) -> None:
+    try:
+        process.memory.write(slot, bytes(length))
+    except TargetError:
+        return
+
+
+def _slot(tracer: Tracer, process: LinuxProcess) -> int:
+    if process.scratch is None:
+        process.scratch = scratch.find(tracer.procfs.maps(process.pid), process.memory)
+    return process.scratch
+
+
+def _step_in_slot(tracer: Tracer, thread: LinuxThread, relocated: Relocated, slot: int) -> bool:
+    general = registers.bank(thread, NT_PRSTATUS)
+    saved = relocated.prepare(general)
+    thread.dirty_banks.add(NT_PRSTATUS)
+    registers.flush(thread)
+    ptrace.step(thread.tid)
+    thread.stopped = False
+    status = _await_step(tracer, thread)
+    if not isinstance(status, Stopped):
+        if status is not None:
+            events.handle_status(tracer, thread.tid, status)
+        return True
+    thread.stopped, thread.signal_stop = True, status.is_signal
+    code = ptrace.signal_code(thread.tid) if status.is_signal else 0
+    general = registers.bank(thread, NT_PRSTATUS)
+    thread.dirty_banks.add(NT_PRSTATUS)
+    if registers.read_pc(thread) != slot or (status == _STEPPED and code == _TRAP_TRACE):
+        relocated.finish(general, _OwnMemory(thread), saved)
+    else:
+        relocated.undo(general, saved)
+        if code > 0 and status.signal in _FAULTS:
+            # The instruction's own doing: in its own place it does it again, and the signal says where.
+            return False
+    if status != _STEPPED or code != _TRAP_TRACE:
+        events.handle_stop(tracer, thread, status)
+    return True

@@ -60,7 +60,9 @@ class ProcessTable:
 
     def stopped_thread(self, thread: ThreadId) -> LinuxThread:
         """NoSuchThread, NotStopped."""
-        found = self.thread(thread)
+        found = self._by_tid.get(thread.tid)
+        if found is None or found.id != thread:
+            raise NoSuchThread(f"thread {thread.tid} is gone")
         if found.resumed or not found.stopped:
             raise NotStopped(f"thread {thread.tid} is running")
         return found

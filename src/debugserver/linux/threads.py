@@ -124,6 +124,7 @@ class LinuxProcess:
         "keeps_job_stop",
         "memory",
         "pid",
+        "scratch",
         "threads",
         "watchpoints",
     )
@@ -158,6 +159,8 @@ class LinuxProcess:
         is still stopped then, and says so at each interrupt, until another signal stops it anew."""
         self.architecture: Architecture | None = None
         """Known once its registers have been read."""
+        self.scratch: int | None = None
+        """Where one instruction can be run apart; 0: nowhere; None: not looked for yet."""
         self.at_end: Callable[[], None] = lambda: None
         """Called when it is gone, or let go."""
 

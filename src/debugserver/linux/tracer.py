@@ -95,6 +95,8 @@ class Tracer:
         if thread.signal in _STOP_SIGNALS:
             process.keeps_job_stop = True
         try:
+            if process.breakpoints.stale:
+                self._settle_breakpoints(thread)
             registers.flush(thread)
             if process.watchpoints.values is not thread.debug_registers:
                 self.flush_points(thread)
@@ -113,6 +115,12 @@ class Tracer:
         thread.signal = 0
         thread.stop_signal = 0
         self._eager = True
+
+    def _settle_breakpoints(self, thread: LinuxThread) -> None:
+        """Where a removed breakpoint is still in memory, a step meets none but that at its pc."""
+        process = thread.process
+        if not thread.stepping or registers.read_pc(thread) in process.breakpoints.stale:
+            process.breakpoints.settle(process.memory)
 
     def flush_points(self, thread: LinuxThread) -> None:
         """Put the process's points into the debug registers of a stopped thread."""
@@ -167,11 +175,11 @@ class Tracer:
                 return found
         return None
 
-    def wait(self, seconds: float) -> bool:
-        """Wait until there may be a status; whether there may."""
+    def wait(self, seconds: float) -> None:
+        """Wait until there may be a status, at most for so long."""
         poller = select.poll()
         poller.register(self.wakeup, select.POLLIN)
-        return bool(poller.poll(max(0, int(seconds * 1000) + 1)))
+        poller.poll(max(0, int(min(seconds, _LOOK_AGAIN) * 1000) + 1))
 
     def forget_ends(self, pid: int) -> ProcessExit | None:
         """Take the ends of a process and of its threads out of what is to be reported; that of the process."""
@@ -200,7 +208,7 @@ class Tracer:
             remaining = deadline - time.monotonic()
             if remaining <= 0:
                 return False
-            self.wait(min(_LOOK_AGAIN, remaining))
+            self.wait(remaining)
 
     def await_status(self, tid: int, seconds: float = _STOP_DEADLINE) -> Status | None:
         """The next status of one thread, leaving all others for later; None if there is none in time."""
@@ -209,7 +217,7 @@ class Tracer:
             self.drain_wakeup()
             if (found := waits.poll(tid)) is not None:
                 break
-            self.wait(min(_LOOK_AGAIN, seconds))
+            self.wait(seconds)
         self.wake()
         return found[1] if found else None
 
@@ -228,14 +236,15 @@ class Tracer:
             self.wait_until(all_stopped)
             self.wake()
 
-    def let_go(self) -> None:
-        """End a hold: threads that were running, and have nothing to report, run on."""
+    def let_go(self, but: LinuxThread | None = None) -> None:
+        """End a hold: threads that were running, and have nothing to report, run on; not `but`, which is looked
+        after."""
         self._holds -= 1
         if self.holding:
             return
         for process in tuple(self.table.all()):
             for thread in tuple(process.threads.values()):
-                if thread.resumed and thread.stopped and thread.event is None:
+                if thread.resumed and thread.stopped and thread.event is None and thread is not but:
                     self.run(thread)
 
     def refresh(self, process: LinuxProcess) -> None:

@@ -102,6 +102,11 @@ class WatchpointTable:
         addresses = (slot.address if slot else 0 for slot in self._slots)
         self.values = (*addresses, x86_debug.control_word(self._slots))
 
+    @property
+    def in_use(self) -> bool:
+        """Whether there is any point."""
+        return bool(self._points)
+
     def watches(self, address: int) -> bool:
         """Whether a slot begins there."""
         return any(slot is not None and slot.address == address for slot in self._slots)

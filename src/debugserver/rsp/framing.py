@@ -233,9 +233,13 @@ def encode_runs(payload: bytes) -> bytes:
     return b"".join(pieces)
 
 
-_SHORT = 8192
-_ZEROS = [(b"0" * length, b"0" + _RUNS[length - 1][0]) for length in (98, 49, 25, 16, 12, 10, 6)]
-"""Runs whose counts are no special characters."""
+def _zeros(*lengths: int) -> list[tuple[bytes, bytes]]:
+    """Zeros -> their run, for lengths whose counts are no special characters."""
+    return [(b"0" * length, b"0" + _RUNS[length - 1][0]) for length in lengths]
+
+
+_RUNS_BY_SIZE = ((1024, _zeros(12, 6)), (8192, _zeros(98, 49, 25, 16, 10, 6)))
+"""Up to which size of a payload, in bytes, which runs are looked for."""
 _STRIDE = 8
 _SAMPLED_RUNS = (b"0" * 5, bytes(5), b"f" * 5, b"\xff" * 5)
 """What is left of the runs of some forty bytes when only every eighth byte is looked at."""
@@ -246,10 +250,12 @@ def shorten(payload: bytes) -> bytes:
 
     Where registers or small pieces of memory repeat anything, it is zeros, which are found at once. In long payloads
     only long runs are worth it."""
-    if len(payload) < _SHORT:
-        for zeros, run in _ZEROS:
-            payload = payload.replace(zeros, run)
-        return payload
+    size = len(payload)
+    for limit, runs in _RUNS_BY_SIZE:
+        if size <= limit:
+            for zeros, run in runs:
+                payload = payload.replace(zeros, run)
+            return payload
     sample = payload[::_STRIDE]
     if any(run in sample for run in _SAMPLED_RUNS):
         return encode_runs(payload)

@@ -172,7 +172,8 @@ class Stops:
                     self._interrupt(execution)
                 return
             if not isinstance(event, ThreadExit) or event.wanted:
-                event = self._mark_interrupt(event)
+                if self._interrupted:
+                    event = self._mark_interrupt(event)
                 execution.halt_all()
                 if isinstance(event, Stop) and not self._session.target.has_process(event.thread.pid):
                     continue  # it was killed meanwhile, which is the event to come
@@ -229,9 +230,9 @@ class Stops:
         self._unreported.clear()
         self.deadline = None
 
-    def is_unreported(self, thread: ThreadId) -> bool:
-        """Whether a stop of the thread is queued: what a client asks of it was meant for a thread that runs."""
-        return any(isinstance(event, Stop) and event.thread == thread for event in self._unreported)
+    def unreported_threads(self) -> set[ThreadId]:
+        """Those with a stop that is queued: what a client asks of one was meant for a thread that runs."""
+        return {event.thread for event in self._unreported if isinstance(event, Stop)}
 
     def stopped_threads(self) -> list[ThreadId]:
         """Every thread that the client sees as stopped."""
@@ -260,7 +261,8 @@ class Stops:
         if isinstance(event, ProcessExit):
             pid = event.pid
             self._drop(lambda queued: isinstance(queued, Stop) and queued.thread.pid == pid)
-        event = self._mark_interrupt(event)
+        if self._interrupted:
+            event = self._mark_interrupt(event)
         self._note(event)
         is_first = not self._unreported
         self._unreported.append(event)
@@ -320,7 +322,7 @@ class Stops:
 
     def _mark_interrupt(self, event: Event) -> Event:
         """What ^C stopped stops with SIGINT; a step that ends at the same time must not swallow it."""
-        if not self._interrupted or not isinstance(event, Stop):
+        if not isinstance(event, Stop):
             return event
         if event.reason not in (StopReason.HALTED, StopReason.STEP):
             return event

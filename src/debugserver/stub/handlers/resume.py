@@ -13,7 +13,7 @@ from debugserver.target.capabilities import Execution, Registers
 from debugserver.target.model import Action, ActionKind, ThreadId
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from debugserver.rsp.resume import ResumeAction
     from debugserver.stub.registry import Reply
@@ -110,13 +110,15 @@ def list_actions(session: Session, execution: Execution, args: bytes) -> Reply:
 def resume_threads(session: Session, execution: Execution, args: bytes) -> Reply:
     """Resume, step or stop threads one by one; the leftmost action that names a thread is its own."""
     session.stops.require_process()
-    chosen = _choose_actions(session, wire.parse_actions(args))
-    stops = [thread for thread, action in chosen.items() if action.verb == "t"]
-    resumes = {
-        thread: Action(_KINDS[action.verb], session.decode_signal(action.signal), action.start, action.end)
-        for thread, action in chosen.items()
-        if action.verb != "t" and not execution.running(thread) and not session.stops.is_unreported(thread)
-    }
+    resumes: dict[ThreadId, Action] = {}
+    stops: list[ThreadId] = []
+    unreported = session.stops.unreported_threads()
+    for thread, action in _choose_actions(session, wire.parse_actions(args)).items():
+        if action.verb == "t":
+            stops.append(thread)
+        elif not execution.running(thread) and thread not in unreported:
+            signal = session.decode_signal(action.signal) if action.signal else 0
+            resumes[thread] = Action(_KINDS[action.verb], signal, action.start, action.end)
     if not stops:
         return session.stops.resume(resumes)
     if resumes:
@@ -128,26 +130,26 @@ def resume_threads(session: Session, execution: Execution, args: bytes) -> Reply
 
 
 def _choose_actions(session: Session, actions: Sequence[ResumeAction]) -> dict[ThreadId, ResumeAction]:
+    if len(actions) == 1 and (thread := _only_thread(actions[0])):
+        # A step, which need not look at all the other threads.
+        return {thread: actions[0]} if session.target.has_thread(thread) else {}
     chosen: dict[ThreadId, ResumeAction] = {}
     resolved = [(action, _resolve_any(session, action)) for action in actions]
-    for thread in _candidates(session, actions):
-        for action, any_thread in resolved:
-            if any_thread == thread if any_thread else _names(action, thread):
-                chosen[thread] = action
-                break
+    for pid in session.target.processes():
+        for thread in session.target.threads(pid):
+            for action, any_thread in resolved:
+                if any_thread == thread if any_thread else _names(action, thread):
+                    chosen[thread] = action
+                    break
     return chosen
 
 
-def _candidates(session: Session, actions: Sequence[ResumeAction]) -> Iterable[ThreadId]:
-    """The threads that the actions may be for: of thousands, a step is for one."""
-    named = [
-        ThreadId(a.selector.pid, a.selector.tid)
-        for a in actions
-        if a.selector and a.selector.pid and a.selector.pid > 0 and a.selector.tid > 0
-    ]
-    if len(named) == len(actions):
-        return filter(session.target.has_thread, named)
-    return (thread for pid in session.target.processes() for thread in session.target.threads(pid))
+def _only_thread(action: ResumeAction) -> ThreadId | None:
+    """The thread that an action names with all of its name."""
+    selector = action.selector
+    if selector is None or selector.pid is None or selector.pid <= 0 or selector.tid <= 0:
+        return None
+    return ThreadId(selector.pid, selector.tid)
 
 
 def _resolve_any(session: Session, action: ResumeAction) -> ThreadId | None:
