@@ -5,6 +5,7 @@ Shared between a process and its vfork children. Knows memory; knows no thread a
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from debugserver.errors import MemoryFault
@@ -12,31 +13,74 @@ from debugserver.target.capabilities import SoftwareBreakpoints
 from debugserver.target.conditions import UNCONDITIONAL
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from debugserver.linux.memory import MemoryFile
     from debugserver.linux.table import ProcessTable
     from debugserver.target.conditions import BreakpointProgram
 
 
 class BreakpointTable:
-    """The breakpoints of one address space. All of them are in its memory, and those that were removed stay there until
-    `settle`: clients take all out at each stop, and put them back before they go on."""
+    """The breakpoints of one address space: the client's, and our own for the time that a thread runs through a range.
+
+    All of them are in its memory, and those that are gone stay there until `settle`: clients take all out at each stop,
+    and put them back before they go on."""
 
     def __init__(self, instruction: bytes) -> None:
         self.instruction = instruction
         self.programs: dict[int, BreakpointProgram] = {}
-        """Of those that have conditions or commands."""
+        """Of the client's that have conditions or commands."""
         self.stale: set[int] = set()
-        """Those that were removed, and are still in memory."""
+        """Those that nobody wants any more, and that are still in memory."""
+        self._wanted: set[int] = set()
+        """The client's."""
+        self._own: Counter[int] = Counter()
+        """For how many threads' ranges we have one there."""
         self._covered: dict[int, bytes] = {}
         """What lies under all that are in memory."""
         self._removed: dict[int, bytes] = {}
         """What lay under those that are gone: a child may have been forked while they were in."""
 
     def __contains__(self, address: int) -> bool:
-        return address in self._covered and address not in self.stale
+        """Whether the client has one there."""
+        return address in self._wanted
 
     def insert(self, address: int, memory: MemoryFile) -> None:
-        """Put one in; a second one at the address changes nothing. MemoryFault."""
+        """Put one of the client's in; a second one at the address changes nothing. MemoryFault."""
+        self._put_in(address, memory)
+        self._wanted.add(address)
+
+    def remove(self, address: int) -> None:
+        """The client has none there any more; none there changes nothing."""
+        self.programs.pop(address, None)
+        self._wanted.discard(address)
+        self._let_be(address)
+
+    def insert_own(self, addresses: Iterable[int], memory: MemoryFile) -> None:
+        """Put some of our own in: all, or none and MemoryFault."""
+        done = []
+        try:
+            for address in addresses:
+                self._put_in(address, memory)
+                self._own[address] += 1
+                done.append(address)
+        except MemoryFault:
+            self.remove_own(done)
+            raise
+
+    def remove_own(self, addresses: Iterable[int]) -> None:
+        """They have served their turn."""
+        for address in addresses:
+            self._own[address] -= 1
+            if not self._own[address]:
+                del self._own[address]
+            self._let_be(address)
+
+    def is_own(self, address: int) -> bool:
+        """Whether there is one of our own."""
+        return address in self._own
+
+    def _put_in(self, address: int, memory: MemoryFile) -> None:
         if address in self._covered:
             self.stale.discard(address)
             return
@@ -46,15 +90,13 @@ class BreakpointTable:
         memory.write(address, self.instruction)
         self._covered[address] = covered
 
-    def remove(self, address: int) -> None:
-        """It is no breakpoint any more; none there changes nothing."""
-        self.programs.pop(address, None)
-        if address in self._covered:
+    def _let_be(self, address: int) -> None:
+        if address in self._covered and address not in self._wanted and address not in self._own:
             self.stale.add(address)
 
     def settle(self, memory: MemoryFile) -> None:
-        """Take out of memory what was removed, before a thread may come there. Memory that was unmapped meanwhile has
-        no breakpoint any more."""
+        """Take out of memory what nobody wants any more, before a thread may come there. Memory that was unmapped
+        meanwhile has no breakpoint any more."""
         for address in self.stale:
             covered = self._removed[address] = self._covered.pop(address)
             self._restore(address, covered, memory)
@@ -64,15 +106,15 @@ class BreakpointTable:
         """Take all out."""
         for address, covered in self._covered.items():
             self._restore(address, covered, memory)
-        self._covered.clear()
-        self.stale.clear()
-        self.programs.clear()
+        for found in (self._covered, self._wanted, self._own, self.stale, self.programs):
+            found.clear()
 
     def copy(self, memory: MemoryFile) -> BreakpointTable:
         """The same breakpoints for `memory`, a copy of ours that may have been made while others were in."""
         other = BreakpointTable(self.instruction)
         other._covered = dict(self._covered)
-        other.stale = set(self.stale)
+        other._wanted = set(self._wanted)
+        other.stale = self._covered.keys() - self._wanted
         other.programs = dict(self.programs)
         for address in self._removed.keys() - self._covered.keys():
             self._restore(address, self._removed[address], memory)
@@ -148,7 +190,7 @@ class LinuxBreakpoints(SoftwareBreakpoints):
     def remove_breakpoint(self, pid: int, address: int, kind: int) -> None:
         process = self._table.process(pid)
         process.breakpoints.remove(address)
-        if any(thread.resumed for thread in process.threads.values()):
+        if process.runs():
             process.breakpoints.settle(process.memory)
 
     def clear_breakpoints(self) -> None:

@@ -7,7 +7,7 @@ import signal
 from typing import TYPE_CHECKING
 
 from debugserver.errors import MemoryFault, NoSuchProcess, NoSuchThread
-from debugserver.linux import conditions, family, ptrace, registers, stepping, watchpoints
+from debugserver.linux import conditions, family, ptrace, ranges, registers, stepping, watchpoints
 from debugserver.linux.release import release_stopped
 from debugserver.linux.waits import Exited, Stopped
 from debugserver.target.conditions import UNCONDITIONAL
@@ -61,6 +61,8 @@ def handle_stop(tracer: Tracer, thread: LinuxThread, status: Stopped) -> None:
     """A known thread stopped: find out why, then report it, keep it, or let it go on."""
     halting, thread.halting = thread.halting, False
     thread.stopped = True
+    if thread.range_stops:
+        ranges.end(thread)
     thread.signal_stop = status.is_signal
     thread.in_system_call = not (status.is_signal or status.event == ptrace.EVENT_STOP)
     try:
@@ -187,7 +189,9 @@ def _classify_breakpoint(tracer: Tracer, thread: LinuxThread, halting: bool) -> 
                 tracer.run_on(thread)
             return False
         return _hit(tracer, thread, address, halting)
-    if not process.breakpoints.is_in_memory(address) and _is_own_breakpoint(thread, address):
+    if process.breakpoints.is_in_memory(address):
+        return _classify_own_breakpoint(tracer, thread, address, halting)
+    if _is_the_programs(thread, address):
         thread.event = Stop(thread.id, signal.SIGTRAP, StopReason.SIGNAL)
     else:
         # It was removed while the thread was in it: the instruction under it is still to be run.
@@ -211,8 +215,23 @@ def _hit(tracer: Tracer, thread: LinuxThread, address: int, halting: bool) -> bo
     return True
 
 
+def _classify_own_breakpoint(tracer: Tracer, thread: LinuxThread, address: int, halting: bool) -> bool:
+    """A breakpoint that the client does not know, or not any more."""
+    registers.write_pc(thread, address)
+    if thread.action.kind is ActionKind.RANGE_STEP and not thread.process.is_guest and not _within_range(thread):
+        thread.event = Stop(thread.id, signal.SIGTRAP, StopReason.STEP)
+    elif thread.process.breakpoints.is_own(address) and not tracer.holding:
+        _pass(tracer, thread, address, halting)
+        return False
+    return True
+
+
 def _pass(
-    tracer: Tracer, thread: LinuxThread, address: int, halting: bool, mark: tuple[BreakpointProgram, int]
+    tracer: Tracer,
+    thread: LinuxThread,
+    address: int,
+    halting: bool,
+    mark: tuple[BreakpointProgram, int] | None = None,
 ) -> None:
     """Step over a breakpoint that is not reported, and go on with what the thread was resumed for."""
     stepping.step_over(tracer, thread, address)
@@ -229,7 +248,7 @@ def _pass(
         _settle(tracer, thread, halting)
 
 
-def _is_own_breakpoint(thread: LinuxThread, address: int) -> bool:
+def _is_the_programs(thread: LinuxThread, address: int) -> bool:
     """Whether the program has a breakpoint instruction of its own there."""
     process = thread.process
     instruction = process.breakpoints.instruction

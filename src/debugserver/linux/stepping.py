@@ -28,7 +28,7 @@ _PATIENCE = 0.02
 _STEPPED = Stopped(signal.SIGTRAP, 0)
 _TRAP_TRACE = 2
 _MOST_COMPUTED = 64
-"""Instructions of a range. A longer way is a loop, which the CPU runs faster."""
+"""Instructions of a range. Whatever goes back is a loop, which the CPU runs faster."""
 
 
 def step_over(tracer: Tracer, thread: LinuxThread, address: int) -> None:
@@ -86,7 +86,7 @@ class _OwnMemory:
         ptrace.write_user(self._tid, address, data)
 
 
-def _instructions(thread: LinuxThread) -> Instructions | None:
+def instructions_of(thread: LinuxThread) -> Instructions | None:
     """What is known of the instructions that the thread runs now; nothing while a system call is to be restarted."""
     architecture = thread.process.architecture
     instructions = architecture.instructions if architecture is not None else None
@@ -95,7 +95,7 @@ def _instructions(thread: LinuxThread) -> Instructions | None:
     return instructions if instructions.applies(registers.bank(thread, NT_PRSTATUS)) else None
 
 
-def _code(process: LinuxProcess, address: int, longest: int) -> bytes:
+def read_code(process: LinuxProcess, address: int, longest: int) -> bytes:
     """Without breakpoints."""
     return process.breakpoints.hide(address, process.memory.read(address, longest))
 
@@ -103,11 +103,11 @@ def _code(process: LinuxProcess, address: int, longest: int) -> bytes:
 def compute(thread: LinuxThread, address: int) -> bool:
     """Do to the registers and memory of a stopped thread what the instruction at `address`, its pc, does; whether that
     was possible. Not where a watchpoint might be hit."""
-    instructions = _instructions(thread)
+    instructions = instructions_of(thread)
     if instructions is None or thread.process.watchpoints.in_use:
         return False
     try:
-        computation = instructions.computation(_code(thread.process, address, instructions.longest), address)
+        computation = instructions.computation(read_code(thread.process, address, instructions.longest), address)
         if computation is None:
             return False
         computation(registers.bank(thread, NT_PRSTATUS), _OwnMemory(thread))
@@ -123,12 +123,16 @@ def compute_step(thread: LinuxThread) -> bool:
     False: the rest is to be run. Nothing is delivered or caught meanwhile: it is as if it came after the step."""
     breakpoints = thread.process.breakpoints
     action = thread.action
+    pc = registers.read_pc(thread)
     for _ in range(_MOST_COMPUTED):
-        address = registers.read_pc(thread)
-        if address in breakpoints or not compute(thread, address):
+        before = pc
+        if pc in breakpoints or not compute(thread, pc):
             return False
-        if action.kind is ActionKind.STEP or not action.start <= registers.read_pc(thread) < action.end:
+        pc = registers.read_pc(thread)
+        if action.kind is ActionKind.STEP or not action.start <= pc < action.end:
             return True
+        if pc <= before:
+            return False
     return False
 
 
@@ -136,12 +140,12 @@ def _run_elsewhere(tracer: Tracer, thread: LinuxThread, address: int) -> bool:
     """Step the instruction in the scratch place; whether that was possible. Nothing but the step can happen to the
     thread there: what comes meanwhile is put off until it is back."""
     process = thread.process
-    instructions = _instructions(thread)
+    instructions = instructions_of(thread)
     slot = _slot(tracer, process)
     if instructions is None or not slot or thread.signal:
         return False
     try:
-        relocated = instructions.relocate(_code(process, address, instructions.longest), address, slot)
+        relocated = instructions.relocate(read_code(process, address, instructions.longest), address, slot)
         if relocated is None:
             return False
         process.memory.write(slot, relocated.code)

@@ -44,6 +44,7 @@ class LinuxThread:
         "passed",
         "passing",
         "process",
+        "range_stops",
         "reports_clones",
         "reports_exit",
         "resumed",
@@ -87,6 +88,8 @@ class LinuxThread:
         self.passed: tuple[BreakpointProgram, int] | None = None
         """A breakpoint that was hit and not reported, by its program, and the stack pointer there: a signal came before
         the instruction under it could be run, and it will be hit once more."""
+        self.range_stops: frozenset[int] = frozenset()
+        """Where breakpoints of our own are, while it runs through the range of its action."""
         self.reports_clones = False
         self.reports_exit = False
         self.group_stopped = False
@@ -163,6 +166,10 @@ class LinuxProcess:
         """Where one instruction can be run apart; 0: nowhere; None: not looked for yet."""
         self.at_end: Callable[[], None] = lambda: None
         """Called when it is gone, or let go."""
+
+    def runs(self, but: LinuxThread | None = None) -> bool:
+        """Whether the client counts any of its threads as running; not counting `but`."""
+        return any(thread.resumed and thread is not but for thread in self.threads.values())
 
     @property
     def is_guest(self) -> bool:

@@ -14,7 +14,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from debugserver.errors import NoSuchProcess, NoSuchThread
-from debugserver.linux import ptrace, registers, waits, watchpoints
+from debugserver.linux import ptrace, ranges, registers, waits, watchpoints
 from debugserver.linux.child_signals import ChildSignals
 from debugserver.linux.events import handle_status
 from debugserver.linux.table import ProcessTable
@@ -95,12 +95,13 @@ class Tracer:
         if thread.signal in _STOP_SIGNALS:
             process.keeps_job_stop = True
         try:
+            steps = thread.action.kind is not ActionKind.CONTINUE and not ranges.begin(thread)
             if process.breakpoints.stale:
-                self._settle_breakpoints(thread)
+                self._settle_breakpoints(thread, steps=steps)
             registers.flush(thread)
             if process.watchpoints.values is not thread.debug_registers:
                 self.flush_points(thread)
-            if thread.action.kind is not ActionKind.CONTINUE:
+            if steps:
                 ptrace.step(thread.tid, thread.signal)
             elif thread.group_stopped and not thread.signal:
                 ptrace.listen(thread.tid)
@@ -116,10 +117,10 @@ class Tracer:
         thread.stop_signal = 0
         self._eager = True
 
-    def _settle_breakpoints(self, thread: LinuxThread) -> None:
-        """Where a removed breakpoint is still in memory, a step meets none but that at its pc."""
+    def _settle_breakpoints(self, thread: LinuxThread, *, steps: bool) -> None:
+        """Of the breakpoints that nobody wants any more, a step meets none but that at its pc."""
         process = thread.process
-        if not thread.stepping or registers.read_pc(thread) in process.breakpoints.stale:
+        if not steps or registers.read_pc(thread) in process.breakpoints.stale:
             process.breakpoints.settle(process.memory)
 
     def flush_points(self, thread: LinuxThread) -> None:
@@ -150,6 +151,8 @@ class Tracer:
 
     def end_thread(self, thread: LinuxThread, status: int) -> None:
         """A thread is gone while its process lives on."""
+        if thread.range_stops:
+            ranges.end(thread)
         self.table.remove_thread(thread)
         wanted = self.reports_threads or thread.reports_exit
         if (thread.resumed or wanted) and not thread.process.is_guest:
