@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import struct
 from typing import TYPE_CHECKING, NamedTuple
 
 from debugserver.arch import amd64, xsave
@@ -25,6 +26,8 @@ _CS = slice(amd64.CS_OFFSET, amd64.CS_OFFSET + 8)
 _SYSTEM_CALL_SLOT = slice(amd64.ORIG_RAX_OFFSET, amd64.ORIG_RAX_OFFSET + 8)
 _SYSTEM_CALL = slice(amd64.ORIG_RAX_OFFSET, amd64.ORIG_RAX_OFFSET + 4)
 """The number is an int to the kernel, and all that a 32-bit process has."""
+_POINTER = struct.Struct("<Q")
+_SYSTEM_CALL_NUMBER = struct.Struct("<i")
 _NO_SYSTEM_CALL = b"\xff" * 8
 
 
@@ -54,7 +57,8 @@ def flush(thread: LinuxThread) -> None:
 
 def read_pc(thread: LinuxThread) -> int:
     """The program counter."""
-    return int.from_bytes(bank(thread, NT_PRSTATUS)[_PC], "little")
+    pc: int = _POINTER.unpack_from(bank(thread, NT_PRSTATUS), amd64.RIP_OFFSET)[0]
+    return pc
 
 
 def read_sp(thread: LinuxThread) -> int:
@@ -64,7 +68,8 @@ def read_sp(thread: LinuxThread) -> int:
 
 def read_system_call(thread: LinuxThread) -> int:
     """The number of the system call that the thread is in; negative: none."""
-    return int.from_bytes(bank(thread, NT_PRSTATUS)[_SYSTEM_CALL], "little", signed=True)
+    number: int = _SYSTEM_CALL_NUMBER.unpack_from(bank(thread, NT_PRSTATUS), amd64.ORIG_RAX_OFFSET)[0]
+    return number
 
 
 def read_thread_pointer(thread: LinuxThread) -> bytes:
@@ -83,7 +88,7 @@ def read_thread_pointer(thread: LinuxThread) -> bytes:
 
 def write_pc(thread: LinuxThread, value: int) -> None:
     """Move the program counter of a thread that is in no system call."""
-    bank(thread, NT_PRSTATUS)[_PC] = value.to_bytes(8, "little")
+    _POINTER.pack_into(bank(thread, NT_PRSTATUS), amd64.RIP_OFFSET, value)
     thread.dirty_banks.add(NT_PRSTATUS)
 
 

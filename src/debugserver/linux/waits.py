@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import signal
+from functools import lru_cache
 from typing import NamedTuple
 
 from debugserver.linux import ptrace
@@ -46,6 +47,7 @@ class Stopped(NamedTuple):
 Status = Exited | Stopped
 
 
+@lru_cache
 def decode(status: int) -> Status:
     """A wait status, in the words of ptrace."""
     if os.WIFEXITED(status):
@@ -55,14 +57,13 @@ def decode(status: int) -> Status:
     return Stopped(os.WSTOPSIG(status), status >> 16)
 
 
+_NOW = os.WNOHANG | WALL
+
+
 def poll(tid: int = -1) -> tuple[int, Status] | None:
     """The next status that is there already, of any thread or of this one."""
-    return _wait(tid, os.WNOHANG)
-
-
-def _wait(tid: int, options: int) -> tuple[int, Status] | None:
     try:
-        pid, status = os.waitpid(tid, options | WALL)
+        pid, status = os.waitpid(tid, _NOW)
     except OSError as error:
         if error.errno == errno.ECHILD:
             return None
