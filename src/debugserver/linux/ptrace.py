@@ -106,6 +106,9 @@ class _PeekSiginfo(ctypes.Structure):
     _fields_ = (("offset", ctypes.c_uint64), ("flags", ctypes.c_uint32), ("count", ctypes.c_int32))
 
 
+_peeked = _PeekSiginfo(0, 0, 8)
+_PEEKED = ctypes.addressof(_peeked)
+
 _quick_ptrace = ctypes.PyDLL(None).ptrace
 """Keeps the interpreter's lock and does not look at errno, which a call takes a third of its time for."""
 _quick_ptrace.restype = ctypes.c_long
@@ -263,15 +266,13 @@ def write_signal_mask(tid: int, mask: int) -> None:
 
 def has_pending_trap(tid: int) -> bool:
     """PTRACE_PEEKSIGINFO: whether a stopped thread's own queue holds a SIGTRAP of the kernel's making (si_code > 0)."""
-    batch = 8
-    data = bytearray(batch * SIGINFO_SIZE)
-    arguments = _PeekSiginfo(0, 0, batch)
-    while count := _call(_PEEKSIGINFO, tid, ctypes.addressof(arguments), _address(data)):
+    _peeked.offset = 0
+    while count := _call(_PEEKSIGINFO, tid, _PEEKED, _ANSWER):
         for start in range(0, count * SIGINFO_SIZE, SIGINFO_SIZE):
-            number, _, code = struct.unpack_from("<3i", data, start)
+            number, _, code = struct.unpack_from("<3i", _answer, start)
             if number == signal.SIGTRAP and code > 0:
                 return True
-        arguments.offset += count
+        _peeked.offset += count
     return False
 
 

@@ -26,14 +26,17 @@ class ProcessTable:
 
     def processes(self) -> list[LinuxProcess]:
         """Those that clients see, oldest first."""
-        return [process for process in self._processes.values() if not process.is_hidden]
+        return [process for process in self._processes.values() if process.guest_of is None and process.announced]
 
     def has_process(self, pid: int | None = None) -> bool:
         """Whether clients see this one; None: any."""
         if pid is not None:
             process = self._processes.get(pid)
             return process is not None and not process.is_hidden
-        return any(not process.is_hidden for process in self._processes.values())
+        for process in self._processes.values():  # noqa: SIM110 - asked for every packet: a generator costs more
+            if process.guest_of is None and process.announced:
+                return True
+        return False
 
     def has_thread(self, thread: ThreadId) -> bool:
         """Whether clients see it."""

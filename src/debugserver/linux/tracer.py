@@ -169,12 +169,12 @@ class Tracer:
         else:
             self.wake()
 
-    def _look_eagerly(self) -> tuple[int, Status] | None:
+    def _look_eagerly(self, tid: int = -1) -> tuple[int, Status] | None:
         """A thread that was let run may stop within microseconds: to look a few times costs less than to sleep and be
         woken."""
         self._eager = False
         for _ in range(_EAGER_LOOKS):
-            if found := waits.poll():
+            if found := waits.poll(tid):
                 return found
         return None
 
@@ -203,6 +203,7 @@ class Tracer:
         """Take in statuses until the condition holds; whether it came to hold in time."""
         deadline = time.monotonic() + seconds
         while True:
+            self._eager = True
             self.drain_wakeup()
             self.collect()
             self.find_dead_leaders()
@@ -215,12 +216,14 @@ class Tracer:
 
     def await_status(self, tid: int, seconds: float = _STOP_DEADLINE) -> Status | None:
         """The next status of one thread, leaving all others for later; None if there is none in time."""
+        if found := self._look_eagerly(tid):
+            return found[1]
         deadline = time.monotonic() + seconds
-        while (found := waits.poll(tid)) is None and time.monotonic() < deadline:
+        while found is None and time.monotonic() < deadline:
             self.drain_wakeup()
-            if (found := waits.poll(tid)) is not None:
-                break
-            self.wait(seconds)
+            if (found := waits.poll(tid)) is None:
+                self.wait(seconds)
+                found = waits.poll(tid)
         self.wake()
         return found[1] if found else None
 

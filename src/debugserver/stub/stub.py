@@ -225,18 +225,20 @@ class Stub:
         try:
             if row.no_process is not None and not self._target.has_process():
                 return fields.error(row.no_process)
-            reply = self._handle(entry, args)
+            if row.of_thread and self.session.thread_suffix:
+                reply = self._answer_of_thread(entry, args)
+            else:
+                reply = row.handler(self.session, *entry.leading, args)
         except Exception as error:  # noqa: BLE001 - see _refuse
             return self._refuse(payload, row, error)
         return reply if isinstance(reply, (bytes, Outcome)) else self._guarded(payload, row, reply)
 
-    def _handle(self, entry: Entry, args: bytes) -> Reply:
-        row = entry.row
-        args, selector = thread_id.split_suffix(args) if row.of_thread and self.session.thread_suffix else (args, None)
+    def _answer_of_thread(self, entry: Entry, args: bytes) -> Reply:
+        args, selector = thread_id.split_suffix(args)
         if not selector:
-            return row.handler(self.session, *entry.leading, args)
+            return entry.row.handler(self.session, *entry.leading, args)
         with self.session.speaking_of(selector):
-            return row.handler(self.session, *entry.leading, args)
+            return entry.row.handler(self.session, *entry.leading, args)
 
     def _guarded(self, payload: bytes, row: Row, work: Work) -> Work:
         try:
