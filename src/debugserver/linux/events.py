@@ -61,7 +61,8 @@ def handle_stop(tracer: Tracer, thread: LinuxThread, status: Stopped) -> None:
     """A known thread stopped: find out why, then report it, keep it, or let it go on."""
     halting, thread.halting = thread.halting, False
     thread.stopped = True
-    if thread.range_stops:
+    ran_through = bool(thread.range_stops)
+    if ran_through:
         ranges.end(thread)
     thread.signal_stop = status.is_signal
     thread.in_system_call = not (status.is_signal or status.event == ptrace.EVENT_STOP)
@@ -70,6 +71,8 @@ def handle_stop(tracer: Tracer, thread: LinuxThread, status: Stopped) -> None:
     except (NoSuchThread, NoSuchProcess):
         thread.stopped = False
         return
+    if ran_through:
+        ranges.clear_up(thread)
     if finished:
         _settle(tracer, thread, halting)
 

@@ -40,6 +40,8 @@ _PEEKSIGINFO = 0x4209
 _GETSIGMASK = 0x420A
 _SETSIGMASK = 0x420B
 _GET_SYSCALL_INFO = 0x420E
+_GET_RSEQ_CONFIGURATION = 0x420F
+_RSEQ_CONFIGURATION_SIZE = 24
 
 OPTION_SYSCALL_GOOD = 1 << 0
 OPTION_FORK = 1 << 1
@@ -237,6 +239,16 @@ def read_siginfo(tid: int) -> bytearray:
     data = bytearray(SIGINFO_SIZE)
     _call(_GETSIGINFO, tid, 0, _address(data))
     return data
+
+
+def restartable_sequences(tid: int) -> int:
+    """PTRACE_GET_RSEQ_CONFIGURATION: the address of the thread's struct rseq; 0: it has none, or the kernel does not
+    say."""
+    try:
+        _call(_GET_RSEQ_CONFIGURATION, tid, _RSEQ_CONFIGURATION_SIZE, _ANSWER)
+    except TargetError:
+        return 0
+    return int.from_bytes(_answer[:8], sys.byteorder)
 
 
 def signal_code(tid: int) -> int:

@@ -33,6 +33,8 @@ def begin(thread: LinuxThread) -> bool:
     if instructions is None:
         return False
     pc = registers.read_pc(thread)
+    if not action.start <= pc < action.end:
+        return False
     try:
         code = stepping.read_code(process, action.start, action.end - action.start + instructions.longest)
         plan = _plan(instructions, code, action.start, action.end, pc)
@@ -57,9 +59,13 @@ def _plan(instructions: Instructions, code: bytes, start: int, end: int, pc: int
 
 
 def end(thread: LinuxThread) -> None:
-    """The thread has stopped: its breakpoints are not needed any more."""
-    process = thread.process
-    process.breakpoints.remove_own(thread.range_stops)
+    """The thread has stopped: its breakpoints are not needed any more, but may be why it did."""
+    thread.process.breakpoints.remove_own(thread.range_stops)
     thread.range_stops = frozenset()
-    if process.runs(but=thread):
+
+
+def clear_up(thread: LinuxThread) -> None:
+    """Take them out of memory if others run that would meet them."""
+    process = thread.process
+    if process.breakpoints.stale and process.runs(but=thread):
         process.breakpoints.settle(process.memory)

@@ -7,6 +7,7 @@ while every other thread of the memory stands still.
 from __future__ import annotations
 
 import signal
+import sys
 from typing import TYPE_CHECKING
 
 from debugserver.arch.banks import NT_PRSTATUS
@@ -27,6 +28,8 @@ _PATIENCE = 0.02
 """Seconds after which a thread that is still stepping is looked at."""
 _STEPPED = Stopped(signal.SIGTRAP, 0)
 _TRAP_TRACE = 2
+_RSEQ_CS = 8
+"""offsetof(struct rseq, rseq_cs)."""
 _MOST_COMPUTED = 64
 """Instructions of a range. Whatever goes back is a loop, which the CPU runs faster."""
 
@@ -44,21 +47,40 @@ def step_over(tracer: Tracer, thread: LinuxThread, address: int) -> None:
             _step(tracer, thread)
         finally:
             process.breakpoints.put_back(address, process.memory)
+    except MemoryFault:
+        return  # It was killed meanwhile, and so has no memory; its end is still to come.
     finally:
         tracer.let_go(but=thread)
 
 
 def _step(tracer: Tracer, thread: LinuxThread) -> None:
-    registers.flush(thread)
-    ptrace.step(thread.tid, thread.signal)
-    thread.signal = 0
-    thread.stopped = False
-    status = _await_step(tracer, thread)
+    status, put_off = _step_from(tracer, thread, registers.read_pc(thread))
     if status == _STEPPED:
-        thread.stopped = True
-        thread.signal_stop = True
-    elif status is not None:
+        thread.stopped = thread.signal_stop = True
+        _deliver(tracer, thread, put_off)
+        return
+    _send_again(thread, put_off)
+    if status is not None:
         events.handle_status(tracer, thread.tid, status)
+
+
+def _step_from(tracer: Tracer, thread: LinuxThread, pc: int) -> tuple[Status | None, list[bytearray]]:
+    """Make a stopped thread step from `pc`: the status that comes of it, and the siginfos of signals that came before
+    the instruction was run. They are put off: where they come faster than we step, the thread would never get ahead."""
+    put_off: list[bytearray] = []
+    given, thread.signal = thread.signal, 0
+    while True:
+        registers.flush(thread)
+        ptrace.step(thread.tid, given)
+        given = 0
+        thread.stopped = False
+        status = _await_step(tracer, thread)
+        if not isinstance(status, Stopped) or not status.is_signal:
+            return status, put_off
+        by_instruction = status.signal in _FAULTS and ptrace.signal_code(thread.tid) > 0
+        if by_instruction or registers.read_pc(thread) != pc:
+            return status, put_off
+        put_off.append(ptrace.read_siginfo(thread.tid))
 
 
 def _await_step(tracer: Tracer, thread: LinuxThread) -> Status | None:
@@ -70,17 +92,45 @@ def _await_step(tracer: Tracer, thread: LinuxThread) -> Status | None:
     return status
 
 
+def _deliver(tracer: Tracer, thread: LinuxThread, put_off: list[bytearray]) -> None:
+    """The thread stands behind its step, as if the first signal that was put off had stopped it there."""
+    if not put_off:
+        return
+    _send_again(thread, put_off[1:])
+    ptrace.write_siginfo(thread.tid, put_off[0])
+    events.handle_stop(tracer, thread, Stopped(_signal_of(put_off[0]), 0))
+
+
+def _send_again(thread: LinuxThread, put_off: list[bytearray]) -> None:
+    """There is no stop for these."""
+    for info in put_off:
+        try:
+            ptrace.send_signal(thread.tid, _signal_of(info))
+        except TargetError:
+            return
+
+
+def _signal_of(info: bytearray) -> int:
+    return int.from_bytes(info[:4], sys.byteorder)
+
+
 class _OwnMemory:
     """A thread's memory as it would reach it itself (arch.instructions.MemoryAccess)."""
 
-    def __init__(self, thread: LinuxThread) -> None:
+    def __init__(self, thread: LinuxThread, *, forced: bool = False) -> None:
+        """`forced`: it has been there already, so nothing can be in the way."""
         self._tid = thread.tid
+        self._process = thread.process
         self._breakpoints = thread.process.breakpoints
+        self._forced = forced
 
     def read(self, address: int, length: int) -> bytes:
         return self._breakpoints.hide(address, ptrace.read_user(self._tid, address, length))
 
     def write(self, address: int, data: bytes) -> None:
+        if self._forced:
+            self._process.memory.write(address, self._breakpoints.keep(address, data, self._process.memory))
+            return
         if self._breakpoints.overlaps(address, len(data)) or address // _PAGE != (address + len(data) - 1) // _PAGE:
             raise MemoryFault(address)
         ptrace.write_user(self._tid, address, data)
@@ -145,6 +195,8 @@ def _run_elsewhere(tracer: Tracer, thread: LinuxThread, address: int) -> bool:
     if instructions is None or not slot or thread.signal:
         return False
     try:
+        if _in_restartable_sequence(thread):
+            return False
         relocated = instructions.relocate(read_code(process, address, instructions.longest), address, slot)
         if relocated is None:
             return False
@@ -174,25 +226,32 @@ def _step_in_slot(tracer: Tracer, thread: LinuxThread, relocated: Relocated, slo
     general = registers.bank(thread, NT_PRSTATUS)
     saved = relocated.prepare(general)
     thread.dirty_banks.add(NT_PRSTATUS)
-    registers.flush(thread)
-    ptrace.step(thread.tid)
-    thread.stopped = False
-    status = _await_step(tracer, thread)
+    status, put_off = _step_from(tracer, thread, slot)
     if not isinstance(status, Stopped):
         if status is not None:
             events.handle_status(tracer, thread.tid, status)
         return True
     thread.stopped, thread.signal_stop = True, status.is_signal
-    code = ptrace.signal_code(thread.tid) if status.is_signal else 0
+    stepped = status == _STEPPED and ptrace.signal_code(thread.tid) == _TRAP_TRACE
     general = registers.bank(thread, NT_PRSTATUS)
     thread.dirty_banks.add(NT_PRSTATUS)
-    if registers.read_pc(thread) != slot or (status == _STEPPED and code == _TRAP_TRACE):
-        relocated.finish(general, _OwnMemory(thread), saved)
+    if stepped or registers.read_pc(thread) != slot:
+        relocated.finish(general, _OwnMemory(thread, forced=True), saved)
     else:
         relocated.undo(general, saved)
-        if code > 0 and status.signal in _FAULTS:
-            # The instruction's own doing: in its own place it does it again, and the signal says where.
-            return False
-    if status != _STEPPED or code != _TRAP_TRACE:
-        events.handle_stop(tracer, thread, status)
+    if stepped:
+        _deliver(tracer, thread, put_off)
+        return True
+    _send_again(thread, put_off)
+    if status.is_signal and status.signal in _FAULTS:
+        # The instruction's own doing: in its own place it does it again, and the signal says where.
+        return False
+    events.handle_stop(tracer, thread, status)
     return True
+
+
+def _in_restartable_sequence(thread: LinuxThread) -> bool:
+    """Whether the kernel would have to abort what the thread does, and could not tell so in the scratch place
+    (rseq(2))."""
+    area = ptrace.restartable_sequences(thread.tid)
+    return area != 0 and any(thread.process.memory.read(area + _RSEQ_CS, 8))

@@ -73,6 +73,8 @@ class Tracer:
         """What a process that is let go still gets; None: all but the debugger's own."""
         self._holds = 0
         """While it is not 0, what stops stays stopped."""
+        self._fetched: deque[tuple[int, Status]] = deque()
+        """Statuses that have not been acted upon."""
         self._eager = False
         """Something was just let run: it may stop again at once."""
         self._signals = ChildSignals()
@@ -153,21 +155,27 @@ class Tracer:
         """A thread is gone while its process lives on."""
         if thread.range_stops:
             ranges.end(thread)
+            ranges.clear_up(thread)
         self.table.remove_thread(thread)
         wanted = self.reports_threads or thread.reports_exit
         if (thread.resumed or wanted) and not thread.process.is_guest:
             self.exits.append(ThreadExit(thread.id, status, wanted))
 
     def collect(self) -> None:
-        """Take in the statuses that are there; a program that makes them as fast as we read must not keep us here."""
+        """Take in the statuses that are there; a program that makes them as fast as we read must not keep us here.
+
+        All are fetched before the first is acted upon: the kernel tells of the same threads first each time, and of the
+        others never if those have been let go by then and have stopped again."""
         look = self._look_eagerly if self._eager else waits.poll
-        for _ in range(_MOST_STATUSES):
+        while len(self._fetched) < _MOST_STATUSES:
             if not (found := look()):
                 break
-            handle_status(self, *found)
+            self._fetched.append(found)
             look = waits.poll
         else:
             self.wake()
+        while self._fetched:
+            handle_status(self, *self._fetched.popleft())
 
     def _look_eagerly(self, tid: int = -1) -> tuple[int, Status] | None:
         """A thread that was let run may stop within microseconds: to look a few times costs less than to sleep and be
@@ -216,6 +224,10 @@ class Tracer:
 
     def await_status(self, tid: int, seconds: float = _STOP_DEADLINE) -> Status | None:
         """The next status of one thread, leaving all others for later; None if there is none in time."""
+        for fetched in self._fetched:
+            if fetched[0] == tid:
+                self._fetched.remove(fetched)
+                return fetched[1]
         if found := self._look_eagerly(tid):
             return found[1]
         deadline = time.monotonic() + seconds
