@@ -72,7 +72,7 @@ class LinuxExecution(Execution):
         thread.event = None
         if not thread.stopped:
             return
-        if thread.stepping and self._may_compute(thread) and stepping.compute_step(thread):
+        if thread.stepping and self._is_computed(thread):
             thread.stop_signal = 0
             thread.event = Stop(thread.id, signal.SIGTRAP, StopReason.STEP)
             self._tracer.report(thread)
@@ -80,9 +80,14 @@ class LinuxExecution(Execution):
             self._tracer.run(thread)
 
     @staticmethod
-    def _may_compute(thread: LinuxThread) -> bool:
-        """Whether a step does nothing but what the instruction does."""
-        return not (thread.signal or thread.group_stopped or thread.passing)
+    def _is_computed(thread: LinuxThread) -> bool:
+        """Whether a step does nothing but what the instruction does, and has been made by that."""
+        if thread.signal or thread.group_stopped or thread.passing:
+            return False
+        try:
+            return stepping.compute_step(thread)
+        except NoSuchThread:
+            return False
 
     def _outdated(self, thread: LinuxThread, event: Stop) -> bool:
         """Whether an event that waited is no longer worth telling: its breakpoint or its child is gone, say."""
