@@ -193,6 +193,21 @@ def test_a_thread_resumed_from_the_queue_is_told_first() -> None:
     assert all(map(target.running, threads))
 
 
+def test_a_child_whose_birth_is_queued_is_not_resumed_with_all_others() -> None:
+    """GDB would hear of its end before it had heard of it at all."""
+    target, threads = ten_threads()
+    child = ThreadId(0x20, 0x20)
+    stub = connect_non_stop(target)
+    transcript(stub, [(b"vCont;c", b"OK")])
+    target.add_process(child.pid)
+    happen(stub, target, signalled(threads[0]), Stop(threads[1], signal.SIGTRAP, StopReason.FORK, child=child))
+    transcript(stub, [(b"vCont;c", b"OK")])
+    assert not target.running(child)
+    acknowledge_all(stub)
+    transcript(stub, [(b"vCont;c", b"OK")])
+    assert target.running(child)
+
+
 def test_some_threads_are_resumed_while_others_stand() -> None:
     target, threads = ten_threads()
     stub = connect_non_stop(target)

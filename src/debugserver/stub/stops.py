@@ -231,8 +231,10 @@ class Stops:
         self.deadline = None
 
     def unreported_threads(self) -> set[ThreadId]:
-        """Those with a stop that is queued: what a client asks of one was meant for a thread that runs."""
-        return {event.thread for event in self._unreported if isinstance(event, Stop)}
+        """Those of which a stop is queued, or their birth: what a client asks of one was meant for a thread that runs,
+        or for others."""
+        stops = [event for event in self._unreported if isinstance(event, Stop)]
+        return {thread for stop in stops for thread in (stop.thread, stop.child) if thread is not None}
 
     def stopped_threads(self) -> list[ThreadId]:
         """Every thread that the client sees as stopped."""
