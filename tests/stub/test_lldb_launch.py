@@ -107,7 +107,7 @@ def test_starting_with_the_old_packet(stub: Stub, target: FakeTarget) -> None:
         stub,
         [
             (b"qLaunchSuccess", b"OK"),
-            (b"A%d,0,%b,%d,1,%b,0,2," % (len(program), program, len(argument), argument), b"OK"),
+            (b"A %d,0,%b,%d,1,%b,0,2," % (len(program), program, len(argument), argument), b"OK"),
             (b"qLaunchSuccess", b"OK"),
             (b"qC", b"QCp10.10"),
         ],

@@ -285,7 +285,7 @@ def test_no_executable_format(tmp_path: Path, contents: bytes, remedy: str) -> N
 
 def test_failed_exec_of_an_innocent_program() -> None:
     failure = failed("/bin/sh", NOT_FOUND, OSError(errno.ENOMEM, os.strerror(errno.ENOMEM)))
-    assert_failed(failure, "code 127", "cannot execute /bin/sh: Cannot allocate memory")
+    assert_failed(failure, "code 127", "cannot execute /bin/sh: execve failed: Cannot allocate memory")
     assert failure.number == errno.ENOMEM
 
 
@@ -293,3 +293,12 @@ def test_a_wrapper_that_ends_is_reported_in_gdbs_words() -> None:
     assert failed("/bin/sh", ProcessExit(PID, 0)).outcome == "During startup program exited normally"
     segmentation_fault = failed("/bin/sh", ProcessExit(PID, 0, 11)).outcome
     assert segmentation_fault == "During startup program terminated with signal SIGSEGV, Segmentation fault"
+
+
+@pytest.mark.parametrize("directory", ["/none", "/etc/passwd"])
+def test_a_directory_that_cannot_be_entered(directory: str) -> None:
+    settings = LaunchSettings()
+    settings.program = "/bin/sh"
+    settings.directory = directory
+    failure = explain_launch(settings, ProcessExit(1, 127), OSError(errno.ENOENT, "No such file or directory"))
+    assert str(failure).startswith(f"{directory} is no directory that can be entered")

@@ -280,10 +280,19 @@ _CHECKS: tuple[_Check, ...] = (
 def explain_launch(settings: LaunchSettings, end: ProcessExit | None, failure: OSError | None = None) -> LaunchFailed:
     """Why a program did not start: how its process ended (None: nobody knows), and why its first exec failed, if so."""
     explanation = None if settings.wrapper else explain_program(settings.program)
+    explanation = explanation or _explain_directory(settings.directory)
     cause, remedy = explanation or _from_end(settings.program, end, failure)
     status = end.status if end else 0
     number = failure.errno if failure else _NUMBERS.get(status)
     return LaunchFailed(cause, remedy, number, f"During startup program {_outcome(end)}")
+
+
+def _explain_directory(directory: str) -> Explanation | None:
+    """Why a program cannot be started there."""
+    path = os.path.expanduser(directory)
+    if not path or (os.access(path, os.X_OK) and os.path.isdir(path)):
+        return None
+    return Explanation(f"{directory} is no directory that can be entered", "choose another one")
 
 
 _NUMBERS = {_NOT_FOUND: errno.ENOENT, _NOT_EXECUTABLE: errno.EACCES}
@@ -300,7 +309,7 @@ def _outcome(end: ProcessExit | None) -> str:
 
 def _from_end(program: str, end: ProcessExit | None, failure: OSError | None) -> Explanation:
     if failure is not None:
-        return Explanation(f"cannot execute {program}: {failure.strerror}")
+        return Explanation(f"cannot execute {program}: execve failed: {failure.strerror}")
     return _FROM_STATUS.get(
         end.status if end else 0, Explanation("the shell or the wrapper ended before it started the program")
     )

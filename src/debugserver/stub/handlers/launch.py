@@ -35,7 +35,7 @@ def run(session: Session, launcher: Launch, args: bytes) -> Reply:
 @packet("A", needs=Launch, explains=True)
 def run_arguments(session: Session, launcher: Launch, args: bytes) -> Reply:
     """Start a program: `length,index,hex` of it and of each argument, lengths and indices in decimal."""
-    program, *arguments = _arguments(args)
+    program, *arguments = _arguments(args.lstrip(b" "))
     settings = session.settings_for_launch(launcher)
     settings.program = program
     settings.arguments = tuple(arguments)
