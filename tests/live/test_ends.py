@@ -98,6 +98,28 @@ def test_killed_in_a_storm_of_breakpoints(debug: Callable[..., Session]) -> None
     killed(stop, SIGKILL)
 
 
+def test_killed_while_every_thread_passes_a_breakpoint(connect: Callable[..., Session]) -> None:
+    """By a condition that is false; at another moment each time."""
+    program = compile_program("counts", *STATIC)
+    session = connect(program, multi=True)
+    session.expect_ok("!")
+    for turn in range(10):
+        assert session.ask(f"vRun;{str(program).encode().hex()}")[:1] == "T"
+        session.expect_ok(f"Z0,{session.symbols['work']:x},1;X3,220027")
+        pid = session.pid
+        session.client.resume()
+        wait_until(lambda pid=pid, turn=turn: turns(session, pid) > 5 * turn, "threads pass")
+        kill(pid)
+        killed(session.client.wait_stop(), SIGKILL)
+
+
+def turns(session: Session, pid: int) -> int:
+    """How often the first thread has been through, as seen from outside."""
+    with open(f"/proc/{pid}/mem", "rb") as memory:
+        memory.seek(session.symbols["counts"])
+        return int.from_bytes(memory.read(8), "little")
+
+
 @pytest.mark.parametrize("others", ["", ";c"])
 def test_exit_while_stepped(debug: Callable[..., Session], others: str) -> None:
     session, _ = counting(debug, "leave")

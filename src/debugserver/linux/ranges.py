@@ -29,6 +29,8 @@ def begin(thread: LinuxThread) -> bool:
     action, process = thread.action, thread.process
     if action.kind is not ActionKind.RANGE_STEP or thread.signal or process.caught_system_calls is not None:
         return False
+    if thread.group != process.pid:
+        return False  # A clone's memory may be its own, where no breakpoint of ours is.
     instructions = stepping.instructions_of(thread)
     if instructions is None:
         return False

@@ -87,7 +87,7 @@ def _await_step(tracer: Tracer, thread: LinuxThread) -> Status | None:
     """The status of a thread that was made to step. None: the instruction was a system call that takes its time; it has
     been run."""
     status = tracer.await_status(thread.tid, _PATIENCE)
-    while status is None and not tracer.procfs.in_system_call(thread.process.pid, thread.tid):
+    while status is None and not tracer.procfs.in_system_call(thread.group, thread.tid):
         status = tracer.await_status(thread.tid, _PATIENCE)
     return status
 
