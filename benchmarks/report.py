@@ -178,7 +178,7 @@ def _line(*cells: str) -> str:
 
 
 def _ratio(ratio: float | None) -> str:
-    return "" if ratio is None else f"{ratio:.2f}"
+    return "" if ratio is None else f"{ratio:.{2 if ratio >= 0.1 or ratio == 0 else 3}f}"
 
 
 def _met(met: bool | None) -> str:
