@@ -12,6 +12,8 @@ from tests.unit import i386_state
 from tests.unit.amd64_state import LAYOUTS, NT_FPREGSET, NT_PRSTATUS, NT_X86_XSTATE, Recording, built_area, load
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from debugserver.arch.architecture import Architecture, RegisterCodec
 
     AnyRecording = Recording | i386_state.Recording
@@ -305,3 +307,20 @@ def thread_pointer(values: dict[str, bytes]) -> int:
 def test_the_thread_pointer_is_the_base_of_what_gs_selects(gs: int, pointer: int) -> None:
     values = RECORDINGS["i386, Intel AVX"].expected() | {"gs": struct.pack("<I", gs)}
     assert thread_pointer(values) == pointer
+
+
+@pytest.mark.parametrize("make", [amd64.architecture, i386.architecture])
+def test_general_places(make: Callable[[int, int], Architecture]) -> None:
+    """What lies there is what the codec reads."""
+    architecture = make(0, 0)
+    codec = architecture.codec
+    assert codec is not None
+    bank = bytes(range(amd64.USER_REGS_SIZE))
+    found = [number for number in range(len(architecture.registers)) if codec.general_place(number) is not None]
+    assert set(architecture.general) <= set(found)
+    for number in found:
+        place = codec.general_place(number)
+        assert place is not None
+        assert bank[place] == codec.read(number, {NT_PRSTATUS: bank})
+    assert codec.general_place(architecture.by_name["st0"].number) is None
+    assert codec.general_place(len(architecture.registers)) is None

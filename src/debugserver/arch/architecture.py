@@ -77,6 +77,10 @@ class RegisterCodec(ABC):
         """The value of one register, from its bank."""
 
     @abstractmethod
+    def general_place(self, number: int) -> slice | None:
+        """Where in NT_PRSTATUS this register is; None: its value is not simply some bytes of that bank."""
+
+    @abstractmethod
     def write(self, number: int, value: bytes, banks: Mapping[int, bytearray]) -> None:
         """Change one register in its bank."""
 

@@ -97,6 +97,11 @@ class BankCodec(RegisterCodec):
         self._chapters = [_Chapter(kind, tuple(group)) for kind, group in groupby(sections, attrgetter("bank"))]
         self._banks = tuple(dict.fromkeys(section.bank for section in sections))
         self._registers = [(section, index) for section in sections for index in range(len(section.parts))]
+        self._general_places = {
+            number: section.places[index]
+            for number, (section, index) in enumerate(self._registers)
+            if section.bank == NT_PRSTATUS and isinstance(section, PlainSection)
+        }
         self._general = itemgetter(*general)
 
     @property
@@ -109,6 +114,9 @@ class BankCodec(RegisterCodec):
     def read(self, number: int, banks: Mapping[int, bytes | bytearray]) -> bytes:
         section, index = self._registers[number]
         return section.read_one(banks[section.bank], index)
+
+    def general_place(self, number: int) -> slice | None:
+        return self._general_places.get(number)
 
     def write(self, number: int, value: bytes, banks: Mapping[int, bytearray]) -> None:
         section, index = self._registers[number]
