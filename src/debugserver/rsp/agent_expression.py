@@ -122,23 +122,20 @@ class Program(NamedTuple):
 
 
 class PointOptions(NamedTuple):
-    """What follows the kind in `Z0` and `Z1`: the bytecode of conditions and commands; `persistent`: the commands
-    are to run when the client has gone, too."""
+    """What follows the kind in `Z0` and `Z1`: the bytecode of conditions and commands."""
 
     conditions: tuple[bytes, ...] = ()
     commands: tuple[bytes, ...] = ()
-    persistent: bool = False
 
 
 def parse_options(text: bytes) -> PointOptions:
-    """`;X len,bytecode ... ;cmds:persist,X len,bytecode ...`: either part may be missing."""
+    """`;X len,bytecode ... ;cmds:persist,X len,bytecode ...`: either part may be missing. Commands end with their
+    client, whether they are to persist or not."""
     conditions, marker, commands = text.partition(b";cmds:")
     persist, separator, rest = commands.partition(b",")
-    if marker and not (separator and rest):
+    if marker and (persist not in (b"0", b"1") or not (separator and rest)):
         raise MalformedPacket("cmds: without commands")
-    return PointOptions(
-        tuple(_expressions(conditions)), tuple(_expressions(rest)), bool(marker) and fields.number(persist) != 0
-    )
+    return PointOptions(tuple(_expressions(conditions)), tuple(_expressions(rest)))
 
 
 def _expressions(text: bytes) -> Iterable[bytes]:

@@ -58,11 +58,10 @@ commands counts on none, and would resume the thread right into the breakpoint a
 
 
 class BreakpointProgram(NamedTuple):
-    """The conditions and commands of one breakpoint. `persistent`: the commands are wanted without a client, too."""
+    """The conditions and commands of one breakpoint."""
 
     conditions: tuple[Condition, ...] = ()
     commands: tuple[Command, ...] = ()
-    persistent: bool = False
 
     def reports(self, state: ThreadState) -> bool:
         """Whether the hit is to be reported: there are no conditions, or one holds or cannot be evaluated, and there

@@ -133,7 +133,6 @@ def _program(session: Session, text: bytes) -> BreakpointProgram:
     return BreakpointProgram(
         tuple(agent_compiler.condition(code, session.print) for code in options.conditions),
         tuple(_command(session, code) for code in options.commands),
-        options.persistent,
     )
 
 
