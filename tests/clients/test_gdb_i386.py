@@ -209,3 +209,20 @@ def test_attach_and_detach(gdb: Gdb, multi_server: Server) -> None:
     finally:
         end_process(process)
         output.close()
+
+
+def test_conditions(debug32: Debug) -> None:
+    """Registers are of 32 bits, the arithmetic is of 64."""
+    out = debug32(
+        (),
+        "set breakpoint condition-evaluation target",
+        "break main",
+        "continue",
+        "break add if (a < b && counter >= 0 && $esp > 0x7fffffff) || $eax == -1",
+        "set debug remote 1",
+        "continue",
+        "set debug remote 0",
+        "info breakpoints",
+        "print a < b",
+    )
+    expect(out, r"stop only if .*\(target evals\)", r"\$1 = 1$")

@@ -91,3 +91,26 @@ def test_wrong_instructions(gdb: Gdb, machine: Server) -> None:
         machine.address, "set var $eip = 0x3000", "stepi", "set var $eip = 0x10000", "stepi", "set var $eip = 0", "kill"
     )
     expect(output, "SIGILL", "SIGSEGV")
+
+
+def test_conditions_and_dprintf(gdb: Gdb, machine: Server) -> None:
+    """A machine that knows nothing of conditions has them evaluated on its side all the same."""
+    output = gdb.remote(
+        machine.address,
+        "set breakpoint condition-evaluation target",
+        "set dprintf-style agent",
+        r'dprintf *0x18,"r0 is %d\n",$r0',
+        "break *0x14 if $r0 == 1500",
+        "set debug remote 1",
+        "continue",
+        "set debug remote 0",
+        "print $r0",
+        "print *(int *) 0x2000",
+        "condition 2 *(int *) 0x2000 > 1600",
+        "continue",
+        "print $r0",
+    )
+    expect(output, r"^\$1 = 1500", r"^\$2 = 1500", r"^\$3 = 1601")
+    assert output.count("Sending packet: $vCont") < 4
+    machine.output.wait_for("r0 is 1601\n")
+    assert machine.output.text.splitlines() == [f"r0 is {number}" for number in range(1, 1602)]

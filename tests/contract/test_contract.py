@@ -257,9 +257,36 @@ def test_commands_are_run_instead_of_a_stop(subject: Subject) -> None:
         return len(asked) % 2
 
     insert(subject, every_other, commands=(lambda state: done.append(1), lambda state: done.append(2)))
-    assert nothing_but_a_halt_stops_it(subject)
-    assert len(asked) > 4
+    execution = able(subject, Execution)
+    execution.resume({subject.thread: CONTINUE})
+    end = time.monotonic() + DEADLINE
+    while len(asked) < 5:
+        assert time.monotonic() < end, f"only {len(asked)} hits within {DEADLINE} s"
+        assert execution.next_event() is None
+        execution.wait(10)
+    execution.halt_all()
     assert done == [1, 2] * ((len(asked) + 1) // 2)
+
+
+def test_commands_are_run_where_a_step_ends(subject: Subject) -> None:
+    """Once: a client that sees the thread there counts the breakpoint as hit, and steps over it."""
+    breakpoints = able(subject, SoftwareBreakpoints)
+
+    def run_to_place() -> None:
+        breakpoints.insert_breakpoint(subject.thread.pid, subject.place, 1)
+        run(subject)
+        breakpoints.remove_breakpoint(subject.thread.pid, subject.place, 1)
+
+    done: list[int] = []
+    run_to_place()
+    run(subject, STEP)
+    following = pc(subject)
+    run_to_place()
+    program = BreakpointProgram((), (lambda state: done.append(1),))
+    breakpoints.insert_breakpoint(subject.thread.pid, following, 1, program)
+    for _ in range(2):
+        assert run(subject, STEP).reason is StopReason.STEP
+        assert done == [1]
 
 
 def test_a_second_insertion_replaces_conditions(subject: Subject) -> None:

@@ -251,3 +251,18 @@ def test_a_range_step_over_a_breakpoint(visiting: Both, condition: str, kind: st
         yield pc(side)
 
     visiting(scenario)
+
+
+def test_commands_where_a_step_ends(visiting: Both) -> None:
+    """They are run there and then, and not again when the program goes on."""
+
+    def scenario(side: Side) -> Iterator[object]:
+        _, second, _ = instructions(side, 3)
+        yield insert(side, at=f"{second:x}", commands=(PRINT_NUMBER,))
+        yield run(side, b"vCont;s:p{pid}.{tid0}")
+        yield side.output.wait_for("visit 1\n")[0]
+        yield run(side)
+        yield side.output.wait_for("visit 999\n")[0]
+        yield side.output.text
+
+    visiting(scenario)

@@ -186,3 +186,39 @@ def test_steps_over_marked(debug: Callable[..., Session]) -> None:
     session.set_register(RIP, marked)
     stop = session.go(f"r{marked:x},{marked + 1:x}:{name(thread)}")
     assert (stop.signal, pc_of(stop)) == (SIGTRAP, marked + 1)
+
+
+def printing(text: str) -> bytes:
+    return assemble(f"{reg(RDI)} const8 0 const8 0") + printf(text, 1) + assemble("end")
+
+
+def test_commands_where_a_thread_is_seen_for_another_reason(debug: Callable[..., Session]) -> None:
+    """A client counts a breakpoint as hit at which it sees a thread, and steps over it: its commands are run once."""
+    session = debug("conditions")
+    session.insert("marked")
+    stop = session.go()
+    thread, marked = thread_of(stop), session.symbols["marked"]
+    session.remove("marked")
+    insert(session, marked + 1, commands=(printing(r"after %d\n"),))
+    assert pc_of(session.step(thread)) == marked + 1
+    session.server.output.wait_for("after 0\n")
+    session.insert("finished")
+    session.expect_ok(f"z0,{marked + 1:x},1")
+    session.step(thread)
+    insert(session, marked + 1, commands=(printing(r"after %d\n"),))
+    assert pc_of(session.go()) == session.symbols["finished"]
+    session.server.output.wait_for("after 999\n")
+    assert session.server.output.text.splitlines() == [f"after {number}" for number in range(VISITS)]
+
+
+def test_commands_are_not_repeated_by_a_client_that_just_continues(debug: Callable[..., Session]) -> None:
+    session = debug("conditions")
+    session.insert("marked", "finished")
+    stop = session.go()
+    thread, marked = thread_of(stop), session.symbols["marked"]
+    session.remove("marked")
+    insert(session, marked + 1, commands=(printing(r"after %d\n"),))
+    assert pc_of(session.step(thread)) == marked + 1
+    assert pc_of(session.go()) == session.symbols["finished"]
+    session.server.output.wait_for("after 999\n")
+    assert session.server.output.text.splitlines() == [f"after {number}" for number in range(VISITS)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from debugserver.arch.banks import NT_PRSTATUS
-from debugserver.errors import ExpressionError, MemoryFault
+from debugserver.errors import ExpressionError, MemoryFault, NoSuchThread
 from debugserver.linux import registers
 from debugserver.target.conditions import UNCONDITIONAL, ThreadState, check_register
 from debugserver.target.model import StopReason
@@ -57,3 +57,18 @@ def is_point_reported(thread: LinuxThread, stop: Stop) -> bool:
     if stop.reason is not StopReason.HARDWARE_BREAKPOINT:
         return True
     return is_reported(thread, thread.process.watchpoints.programs.get(stop.address, UNCONDITIONAL))
+
+
+def note_other_stop(thread: LinuxThread) -> None:
+    """Run the commands of the breakpoint at which a thread is reported that has not hit it."""
+    programs = thread.process.breakpoints.programs
+    if not programs:
+        return
+    try:
+        program = programs.get(registers.read_pc(thread), UNCONDITIONAL)
+        mark = program, registers.read_sp(thread)
+        if program.commands and thread.passed != mark:
+            program.note_other_stop(LinuxThreadState(thread))
+            thread.passed = mark
+    except NoSuchThread:
+        return

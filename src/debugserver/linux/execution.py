@@ -6,7 +6,7 @@ import signal
 from typing import TYPE_CHECKING
 
 from debugserver.errors import NoSuchThread
-from debugserver.linux import ptrace, registers, stepping
+from debugserver.linux import conditions, ptrace, registers, stepping
 from debugserver.linux.lifecycle import let_unannounced_go
 from debugserver.target.capabilities import (
     Execution,
@@ -163,6 +163,8 @@ class LinuxExecution(Execution):
             child.announced = child.process.announced = True
         thread.last_stop = event if event.reason in _LASTING else Stop(thread.id, event.signal, StopReason.SIGNAL)
         self._latest = thread.id
+        if event.reason is not StopReason.SOFTWARE_BREAKPOINT:
+            conditions.note_other_stop(thread)
         return event
 
     def wait(self, milliseconds: int) -> None:

@@ -138,6 +138,7 @@ class LinuxRegisters(Registers, RegisterState):
         codec.write_file(data, {kind: bank(stopped, kind) for kind in codec.banks})
         stopped.dirty_banks.update(codec.banks)
         _end_system_call(before, general)
+        _leave_breakpoint(stopped, before)
 
     def read_register(self, thread: ThreadId, number: int) -> bytes:
         stopped, codec = self._access(thread)
@@ -153,6 +154,7 @@ class LinuxRegisters(Registers, RegisterState):
         stopped.dirty_banks.add(kind)
         if kind == NT_PRSTATUS:
             _end_system_call(before, changed)
+            _leave_breakpoint(stopped, before)
 
     def read_several(self, thread: ThreadId, numbers: Sequence[int]) -> bytes:
         stopped = self._table.stopped_thread(thread)
@@ -195,3 +197,9 @@ def _end_system_call(before: Iterable[int], general: bytearray) -> None:
     old = bytes(before)
     if general[_PC] != old[_PC] and general[_SYSTEM_CALL] == old[_SYSTEM_CALL]:
         general[_SYSTEM_CALL_SLOT] = _NO_SYSTEM_CALL
+
+
+def _leave_breakpoint(thread: LinuxThread, before: bytes) -> None:
+    """A thread that was moved by a client hits a breakpoint anew where it comes back to it."""
+    if bank(thread, NT_PRSTATUS)[_PC] != before[_PC]:
+        thread.passed = None

@@ -86,8 +86,8 @@ class LinuxThread:
         self.passing: list[int] = []
         """Signals that we sent ourselves, to a thread in no place to be given one: they pass unreported."""
         self.passed: tuple[BreakpointProgram, int] | None = None
-        """A breakpoint that was hit and not reported, by its program, and the stack pointer there: a signal came before
-        the instruction under it could be run, and it will be hit once more."""
+        """A breakpoint whose commands have been run, by its program, and the stack pointer there. It was not stepped
+        over yet, and the next hit is the same one."""
         self.range_stops: frozenset[int] = frozenset()
         """Where breakpoints of our own are, while it runs through the range of its action."""
         self.reports_clones = False

@@ -72,6 +72,12 @@ class BreakpointProgram(NamedTuple):
             command(state)
         return not self.commands
 
+    def note_other_stop(self, state: ThreadState) -> None:
+        """The thread is about to be reported at the breakpoint, but for another reason, such as a step that ended
+        there. Commands are run now: a client that sees a thread at a breakpoint counts it as hit, and steps over it."""
+        if self.commands:
+            self.reports(state)
+
     def _holds(self, state: ThreadState) -> bool:
         try:
             return any(condition(state) for condition in self.conditions)

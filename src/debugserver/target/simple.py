@@ -178,6 +178,8 @@ class SingleThreadTarget(Target, Registers, Memory, Execution, SoftwareBreakpoin
         return event
 
     def _stand(self, stop: Stop) -> None:
+        if not self._leaving and stop.reason is not StopReason.SOFTWARE_BREAKPOINT:
+            self._breakpoints.get(self.pc, UNCONDITIONAL).note_other_stop(self._state())
         self._action = None
         self._halt_requested = False
         self._last_stop = stop
@@ -207,7 +209,10 @@ class SingleThreadTarget(Target, Registers, Memory, Execution, SoftwareBreakpoin
         return self.step() or self._step_ended(action)
 
     def _is_reported(self, program: BreakpointProgram | None) -> bool:
-        return program is not None and program.reports(TargetState(self, self, self._architecture, THREAD))
+        return program is not None and program.reports(self._state())
+
+    def _state(self) -> TargetState:
+        return TargetState(self, self, self._architecture, THREAD)
 
     def _step_ended(self, action: Action) -> Event | None:
         if action.kind is ActionKind.CONTINUE:

@@ -101,10 +101,10 @@ def run_to_breakpoint(target: FakeTarget, actions: Mapping[ThreadId, Action]) ->
         breakpoints = [address for pid, address in target.breakpoints if pid == thread.pid]
         ahead = sorted(breakpoints, key=lambda address: (address <= pc, address))
         if action.kind is ActionKind.STEP:
-            target.set_pc(thread, pc + 1)
+            target.step_to(thread, pc + 1)
             yield Stop(thread, signal.SIGTRAP, StopReason.STEP)
         elif action.kind is ActionKind.RANGE_STEP:
-            target.set_pc(thread, action.end)
+            target.step_to(thread, action.end)
             yield Stop(thread, signal.SIGTRAP, StopReason.STEP)
         elif any(target.hits(thread, address) for _ in range(_ROUNDS) for address in ahead):
             yield Stop(thread, signal.SIGTRAP, StopReason.SOFTWARE_BREAKPOINT)
@@ -213,6 +213,12 @@ class FakeTarget(
         """Put the thread to a breakpoint; whether that is reported."""
         self.set_pc(thread, address)
         return self.breakpoints[thread.pid, address].reports(TargetState(self, self, FAKE_ARCHITECTURE, thread))
+
+    def step_to(self, thread: ThreadId, address: int) -> None:
+        """Put the thread where its step ends."""
+        self.set_pc(thread, address)
+        program = self.breakpoints.get((thread.pid, address), UNCONDITIONAL)
+        program.note_other_stop(TargetState(self, self, FAKE_ARCHITECTURE, thread))
 
     def remove_thread(self, thread: ThreadId) -> None:
         """The thread ends and nobody is told."""
