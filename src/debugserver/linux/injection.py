@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 _PROTECTION = {"r": 1, "w": 2, "x": 4}
 _PRIVATE_ANONYMOUS = 0x22
 _NO_FILE = -1
+_DEADLINE = 60.0
+"""Seconds for a system call that should take none: the machine may be busy."""
 _MOST_STOPS = 64
 """That may come before the one of the step: a stop signal cannot be blocked."""
 _LARGEST_ERROR = 4095
@@ -119,7 +121,7 @@ def _leave_system_call(tracer: Tracer, thread: LinuxThread) -> bool:
     ptrace.interrupt(thread.tid)
     ptrace.resume(thread.tid)
     thread.stopped = False
-    status = tracer.await_status(thread.tid)
+    status = tracer.await_status(thread.tid, _DEADLINE)
     if status is not None:
         events.handle_status(tracer, thread.tid, status)
     return thread.stopped and not thread.in_system_call
@@ -168,7 +170,7 @@ class _Injection:
         for _ in range(_MOST_STOPS):
             thread.stopped = False
             ptrace.step(thread.tid)
-            status = tracer.await_status(thread.tid)
+            status = tracer.await_status(thread.tid, _DEADLINE)
             if status is None or isinstance(status, Exited):
                 if status is not None:
                     events.handle_status(tracer, thread.tid, status)
