@@ -105,3 +105,36 @@ def test_in_non_stop_it_is_the_servers(target: Printing, stub: Stub) -> None:
     target.events = [Stop(MAIN, signal.SIGUSR1, StopReason.SIGNAL)]
     assert send(stub, b"vCont;c").packets == [b"OK"]
     assert target.printed == deque([b"B"])
+
+
+def test_lldb_takes_notifications_in_non_stop(target: Printing) -> None:
+    """As lldb-server does: one in flight, the next by vStdio, which says OK when there are no more."""
+    stub = connect(target, b"xmlRegisters=i386;multiprocess+")
+    transcript(stub, [(b"QNonStop:1", b"OK"), (b"vStdio", b"OK")])
+    target.printed.extend([b"one", b"two", b"three"])
+    stub.program_output()
+    assert take(stub).notifications == [b"Stdio:O" + b"one".hex().encode()]
+    stub.program_output()
+    assert take(stub).notifications == []
+    assert stub.output_route is Route.HELD
+    assert send(stub, b"vStdio").packets == [b"O" + b"two".hex().encode()]
+    transcript(stub, [(b"vStdio", b"OK"), (b"vStdio", b"OK")])
+    assert target.printed == deque([b"three"])
+
+
+def test_what_a_program_printed_last_is_told_with_its_end(target: Printing) -> None:
+    stub = connect(target, b"xmlRegisters=i386;multiprocess+")
+    transcript(stub, [(b"QNonStop:1", b"OK")])
+    target.prints_when_it_runs = (b"one", b"two")
+    target.events = [ProcessExit(MAIN.pid, 0)]
+    assert send(stub, b"vCont;c").notifications == [b"Stdio:O" + b"one".hex().encode(), b"Stop:W00;process:10"]
+    assert send(stub, b"vStdio").packets == [b"O" + b"two".hex().encode()]
+    transcript(stub, [(b"vStdio", b"OK"), (b"vStopped", b"OK")])
+
+
+def test_gdb_has_no_such_notifications(target: Printing, stub: Stub) -> None:
+    transcript(stub, [(b"QNonStop:1", b"OK"), (b"vStdio", b"")])
+    target.prints_when_it_runs = (b"one",)
+    target.events = [ProcessExit(MAIN.pid, 0)]
+    assert send(stub, b"vCont;c").notifications == [b"Stop:W00;process:10"]
+    assert target.printed == deque([b"one"])

@@ -76,6 +76,8 @@ class Session:
         """Sends all that programs have printed; for a client that waits for a stop reply, which comes next."""
         self.answer: Callable[[bytes], Reply]
         """Answers one packet more, for packets that hold others. Set by the stub that owns both."""
+        self.next_output: Callable[[], bytes] = lambda: b"OK"
+        """The reply of a non-stop client's vStdio."""
         self.stops: Stops
         """Set by the stub that owns both."""
 

@@ -66,8 +66,9 @@ class Stub:
         self.session = Session(target, self._table, settings)
         self.session.console = self._send_console
         self.session.answer = self._answer
-        self._console = Console(self.session, target.capability(ProgramOutput))
+        self._console = Console(self.session, target.capability(ProgramOutput), self._notify)
         self.session.flush_output = self._console.flush
+        self.session.next_output = self._console.next_piece
         self.session.print = self._console.print
         self.session.stops = self._stops = Stops(self.session, target.capability(Execution), self._reply, self._notify)
         self._reader = FrameReader(PACKET_SIZE)

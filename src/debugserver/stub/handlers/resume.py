@@ -1,4 +1,4 @@
-"""Running and stopping: ? c C s S vCont vCtrlC vStopped."""
+"""Running and stopping: ? c C s S vCont vCtrlC vStopped; and what programs print in non-stop: vStdio."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from debugserver.errors import MalformedPacket, NoSuchProcess, NoSuchThread
 from debugserver.rsp import resume as wire
 from debugserver.rsp import thread_id
 from debugserver.stub.dialects import SIGNAL_NUMBERS
-from debugserver.stub.registry import Outcome, packet
-from debugserver.target.capabilities import Execution, Registers
+from debugserver.stub.registry import LLDB_ONLY, Outcome, packet
+from debugserver.target.capabilities import Execution, ProgramOutput, Registers
 from debugserver.target.model import Action, ActionKind, ThreadId
 
 if TYPE_CHECKING:
@@ -181,3 +181,9 @@ def interrupt(session: Session, execution: Execution, args: bytes) -> Reply:
 def acknowledge_stop(session: Session, execution: Execution, args: bytes) -> Reply:
     """The notification in flight has arrived: the next stop, or OK."""
     return session.stops.next_notification()
+
+
+@packet("vStdio", needs=ProgramOutput, dialects=LLDB_ONLY)
+def acknowledge_output(session: Session, output: ProgramOutput, args: bytes) -> Reply:
+    """The notification of program output in flight has arrived: the next piece, or OK."""
+    return session.next_output()
