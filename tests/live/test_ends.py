@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 from typing import TYPE_CHECKING
@@ -108,16 +109,16 @@ def test_killed_while_every_thread_passes_a_breakpoint(connect: Callable[..., Se
         session.expect_ok(f"Z0,{session.symbols['work']:x},1;X3,220027")
         pid = session.pid
         session.client.resume()
-        wait_until(lambda pid=pid, turn=turn: turns(session, pid) > 5 * turn, "threads pass")
+        wait_until(functools.partial(has_turned, session, pid, 5 * turn), "threads pass")
         kill(pid)
         killed(session.client.wait_stop(), SIGKILL)
 
 
-def turns(session: Session, pid: int) -> int:
-    """How often the first thread has been through, as seen from outside."""
+def has_turned(session: Session, pid: int, times: int) -> bool:
+    """Whether the first thread has been through so often, as seen from outside."""
     with open(f"/proc/{pid}/mem", "rb") as memory:
         memory.seek(session.symbols["counts"])
-        return int.from_bytes(memory.read(8), "little")
+        return int.from_bytes(memory.read(8), "little") > times
 
 
 @pytest.mark.parametrize("others", ["", ";c"])
