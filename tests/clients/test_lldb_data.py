@@ -4,6 +4,8 @@ lldb-server."""
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +14,8 @@ from tests.support.gdb import expect
 from tests.support.programs import compile_program
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.support.lldb import Lldb
 
 STEPS = compile_program("steps")
@@ -132,6 +136,27 @@ def test_an_expression_that_crashes_leaves_everything_as_it_was(lldb: Lldb) -> N
     )
     expect(out, r"stop reason = breakpoint 1\.1", "error: .*(signal SIGSEGV|invalid address)", "rdi = 0x0*1234$")
     expect(printed(out, "thread backtrace"), "frame #0: .*`crash", "frame #1: .*`main")
+
+
+def test_an_expression_that_throws_leaves_everything_as_it_was(lldb: Lldb, tmp_path: Path) -> None:
+    compiler = shutil.which("g++")
+    if compiler is None:
+        pytest.skip("g++ is not installed")
+    source = tmp_path / "throws.cc"
+    source.write_text("int guard(int n) { if (n < 0) throw n; return n; }\nint main() { return guard(3); }\n")
+    program = tmp_path / "throws"
+    subprocess.run([compiler, "-g", "-O0", source, "-o", program], check=True, timeout=60)
+    out = lldb(
+        "breakpoint set -n guard",
+        LAUNCH,
+        "breakpoint disable",
+        "expression guard(-1)",
+        "thread backtrace",
+        "expression guard(4)",
+        "continue",
+        program=program,
+    )
+    expect(out, "error: ", "frame #0: .*`guard", "frame #1: .*`main", r"\$\d = 4", "exited with status = 3 ")
 
 
 def test_an_expression_that_meets_a_breakpoint(lldb: Lldb) -> None:
