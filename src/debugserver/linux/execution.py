@@ -118,8 +118,6 @@ class LinuxExecution(Execution):
 
     def next_event(self) -> Event | None:
         tracer = self._tracer
-        if tracer.ready and (event := self._next_collected()):
-            return event
         tracer.collect()
         tracer.find_dead_leaders()
         if event := self._next_collected():
