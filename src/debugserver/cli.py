@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from debugserver.options import CommandLine
     from debugserver.server.log import Log
     from debugserver.stub.settings import Settings
+    from debugserver.stub.stub import Stub
     from debugserver.target.target import Target
 
 _FAILED = 1
@@ -99,7 +100,6 @@ def _serve(line: CommandLine) -> None:
     from debugserver.server import transport
     from debugserver.server.log import Log
     from debugserver.server.server import Server
-    from debugserver.stub.stub import Stub
 
     settings = line.settings
     say = _say_at_raw_terminal if line.stdio == "pty" else _say
@@ -125,7 +125,8 @@ def _serve(line: CommandLine) -> None:
                 target,
                 settings,
                 source,
-                lambda: Stub(target, settings),
+                lambda: _new_stub(target, settings),
+                prepare=_load_stub,
                 once=line.once,
                 reopen=endpoint.open if endpoint.reopens else None,
                 accept_timeout=line.accept_timeout,
@@ -162,6 +163,17 @@ def _tell_port(line: CommandLine, port: str) -> None:
                 file.write(os.fsencode(port) + b"\0")
         except OSError as error:
             raise ConfigurationError(f"cannot write the port to {sink}: {error.strerror}") from error
+
+
+def _load_stub() -> None:
+    """A third of all modules, which nobody needs before the server listens."""
+    import debugserver.stub.stub  # noqa: F401
+
+
+def _new_stub(target: Target, settings: Settings) -> Stub:
+    from debugserver.stub.stub import Stub
+
+    return Stub(target, settings)
 
 
 def _make_terminal(line: CommandLine) -> PseudoTerminal | None:

@@ -30,6 +30,9 @@ class LinuxThreadNames(ThreadNames):
     def thread_name(self, thread: ThreadId) -> str:
         return self._procfs.comm(self._table.thread(thread).group, thread.tid)
 
+    def name_and_core(self, thread: ThreadId) -> tuple[str, int | None]:
+        return self._procfs.comm_and_core(thread.pid, thread.tid)
+
     def thread_handle(self, thread: ThreadId) -> bytes:
         try:
             pointer = registers.read_thread_pointer(self._table.stopped_thread(thread))

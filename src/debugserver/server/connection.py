@@ -11,6 +11,8 @@ from collections.abc import Callable
 
 _BUFFER_SIZE = 32 * 1024
 """Short: a `recv` of 256 KiB maps and unmaps pages at every call."""
+_LARGE_BUFFER_SIZE = 256 * 1024
+"""For what comes in the middle of much: fewer calls are worth it then."""
 _LONGEST_LINGER = 0.02
 """Seconds."""
 
@@ -37,6 +39,8 @@ class Connection:
         """The client no longer takes what is sent."""
         self._on_close = on_close
         self._pending = bytearray()
+        self._room = _BUFFER_SIZE
+        """Bytes to ask for next."""
         self._was_blocking = {fd: os.get_blocking(fd) for fd in {reader, writer}}
         for descriptor in self._was_blocking:
             os.set_inheritable(descriptor, False)
@@ -61,7 +65,7 @@ class Connection:
         """What has arrived; None: nothing yet; empty: the client is gone."""
         try:
             if self._socket is not None:
-                return self._socket.recv(_BUFFER_SIZE, socket.MSG_DONTWAIT)
+                return self._adapt(self._socket.recv(self._room, socket.MSG_DONTWAIT))
             return os.read(self.reader, _BUFFER_SIZE)
         except BlockingIOError:
             return None
@@ -74,11 +78,18 @@ class Connection:
 
         For one descriptor this is a system call less than waiting for any of several to become ready."""
         try:
-            return self._socket.recv(_BUFFER_SIZE) if self._socket is not None else None
+            return self._adapt(self._socket.recv(self._room)) if self._socket is not None else None
         except BlockingIOError:
             return None
         except OSError:
             return b""
+
+    def _adapt(self, data: bytes) -> bytes:
+        if len(data) >= _BUFFER_SIZE:
+            self._room = _LARGE_BUFFER_SIZE
+        elif self._room != _BUFFER_SIZE:
+            self._room = _BUFFER_SIZE
+        return data
 
     def send(self, data: bytes) -> None:
         """Send now what the client takes, and keep the rest for `flush`."""
@@ -96,7 +107,8 @@ class Connection:
     def _write(self, data: bytes | bytearray) -> int:
         try:
             if self._socket is not None:
-                return self._socket.send(data, socket.MSG_DONTWAIT)
+                # A moment for a client that is about to read is less than another turn of the loop.
+                return self._socket.send(data)
             return os.write(self.writer, data)
         except BlockingIOError:
             return 0
@@ -135,9 +147,11 @@ class Connection:
 
 
 def _as_socket(descriptor: int) -> socket.socket | None:
-    """The socket behind a descriptor, whose blocking reads end after `_LONGEST_LINGER`; None: it is something else."""
+    """The socket behind a descriptor, which blocks no longer than `_LONGEST_LINGER`; None: it is something else."""
     if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
         return None
     found = socket.socket(fileno=descriptor)
-    found.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", 0, int(_LONGEST_LINGER * 1_000_000)))
+    patience = struct.pack("ll", 0, int(_LONGEST_LINGER * 1_000_000))
+    for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+        found.setsockopt(socket.SOL_SOCKET, option, patience)
     return found

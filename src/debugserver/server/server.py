@@ -41,17 +41,20 @@ class Server:
         source: Listener | Connection,
         new_stub: Callable[[], Conversation],
         *,
+        prepare: Callable[[], object] = lambda: None,
         once: bool = False,
         reopen: Callable[[], Listener | Connection] | None = None,
         accept_timeout: float | None = None,
         log: Log | None = None,
     ) -> None:
         """`source` is closed at the end, and `reopen` makes another one when it was a connection that is gone;
-        `new_stub` makes a fresh conversation for each client; `once`: the first client is the last; `accept_timeout`:
+        `new_stub` makes a fresh conversation for each client; `prepare` does what the first one needs and can wait
+        until we listen; `once`: the first client is the last; `accept_timeout`:
         the seconds within which it must come, or the server ends."""
         self._target = target
         self._settings = settings
         self._new_stub = new_stub
+        self._prepare = prepare
         self._once = once
         self._source = source
         self._reopen = reopen
@@ -119,6 +122,7 @@ class Server:
             self._listener = source
             self._loop.watch(source.fileno(), self._accept)
             self._settings.announce(source.banner)
+            self._prepare()
 
     def _accept(self) -> None:
         connection = self._listener.accept() if self._listener else None

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from debugserver.errors import NoSuchProcess, NotStopped, TargetError
 from debugserver.rsp import fields, stop_reply
-from debugserver.stub.expedited import register_pairs
+from debugserver.stub.expedited import other_pairs, others, register_pairs
 from debugserver.stub.lldb_stops import LldbStops
 from debugserver.stub.registry import Dialect, Outcome
 from debugserver.target.capabilities import Registers
@@ -24,6 +24,7 @@ from debugserver.target.model import Action, ActionKind, ProcessExit, Stop, Stop
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from debugserver.arch.architecture import Architecture
     from debugserver.stub.session import Session
     from debugserver.target.capabilities import Execution
     from debugserver.target.model import Event, ThreadId
@@ -42,6 +43,8 @@ _BIRTH_REASONS = {StopReason.FORK: b"fork", StopReason.VFORK: b"vfork", StopReas
 _PLAIN_REASONS = {StopReason.VFORK_DONE: b"vforkdone", StopReason.THREAD_CREATED: b"create"}
 _SYSTEM_CALL_REASONS = {StopReason.SYSCALL_ENTRY: b"syscall_entry", StopReason.SYSCALL_RETURN: b"syscall_return"}
 
+_CALL_FRAME = 1024
+"""Bytes of the stack between where it was and where it is when a call begins: arguments, the red zone, alignment."""
 _MOST_EVENTS = 64
 """Queued at a time, so that the client is heard in between."""
 
@@ -347,19 +350,33 @@ class Stops:
             yield b"%b:;" % _PLAIN_REASONS[stop.reason]
         elif stop.reason in _SYSTEM_CALL_REASONS:
             yield b"%b:%x;" % (_SYSTEM_CALL_REASONS[stop.reason], stop.number)
-        yield self._expedited(stop.thread)
+        yield self._expedited(stop)
         if "Tthread" not in session.settings.disabled_packets:
             yield b"thread:%b;" % session.encode_thread(stop.thread)
 
-    def _expedited(self, thread: ThreadId) -> bytes:
+    def _expedited(self, stop: Stop) -> bytes:
+        """The general registers; all of them where a call that GDB has made returns.
+
+        GDB puts every register back then, and all that it has not been told of one by one, changed or not."""
         if self._registers is None:
             return b""
+        thread = stop.thread
         try:
             architecture = self._session.target.architecture(thread.pid)
             values = self._registers.read_several(thread, architecture.general)
+            text = register_pairs(architecture).encode(values)
+            if stop.reason is StopReason.SOFTWARE_BREAKPOINT and self._is_on_stack(stop, architecture):
+                text += other_pairs(architecture).encode(self._registers.read_several(thread, others(architecture)))
         except TargetError:
             return b""
-        return register_pairs(architecture).encode(values)
+        return text
+
+    def _is_on_stack(self, stop: Stop, architecture: Architecture) -> bool:
+        """Whether the breakpoint lies right above the stack pointer: a place where GDB has calls return to."""
+        if self._registers is None:
+            return False
+        pointer = self._registers.read_register(stop.thread, architecture.sp)
+        return 0 <= stop.address - int.from_bytes(pointer, architecture.byteorder) < _CALL_FRAME
 
     def _note(self, event: Event) -> None:
         """What an event changes here: the thread that stopped is the current one, the end of a process is said

@@ -345,6 +345,10 @@ class ThreadNames(ABC):
     def thread_core(self, thread: ThreadId) -> int | None:
         """The CPU that it last ran on."""
 
+    def name_and_core(self, thread: ThreadId) -> tuple[str, int | None]:
+        """Both at once, which may cost no more than one of them."""
+        return self.thread_name(thread), self.thread_core(thread)
+
 
 class Auxv(ABC):
     """The auxiliary vector."""

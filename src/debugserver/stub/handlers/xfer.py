@@ -145,7 +145,8 @@ def _thread(session: Session, names: ThreadNames | None, thread: ThreadId) -> st
 def _known(names: ThreadNames, thread: ThreadId) -> dict[str, str]:
     """What can be told of a thread: one that ends just now has no name any more, which must not spoil the list."""
     try:
-        core, name, handle = names.thread_core(thread), names.thread_name(thread), names.thread_handle(thread)
+        name, core = names.name_and_core(thread)
+        handle = names.thread_handle(thread)
     except TargetError:
         return {}
     known = {"core": "" if core is None else str(core), "name": name, "handle": handle.hex()}
