@@ -116,6 +116,7 @@ def _serve(line: CommandLine) -> None:
         if endpoint.notice:
             settings.announce(endpoint.notice)
         settings.announces_exits = not endpoint.shares_terminal
+        settings.slow_line = endpoint.is_slow
         log = Log(settings)
         terminal = _make_terminal(line)
         target = _make_target(line, terminal, log)

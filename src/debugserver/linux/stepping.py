@@ -117,6 +117,8 @@ def _signal_of(info: bytearray) -> int:
 class _OwnMemory:
     """A thread's memory as it would reach it itself (arch.instructions.MemoryAccess)."""
 
+    __slots__ = ("_breakpoints", "_forced", "_process", "_tid")
+
     def __init__(self, thread: LinuxThread, *, forced: bool = False) -> None:
         """`forced`: it has been there already, so nothing can be in the way."""
         self._tid = thread.tid
@@ -140,9 +142,9 @@ def instructions_of(thread: LinuxThread) -> Instructions | None:
     """What is known of the instructions that the thread runs now; nothing while a system call is to be restarted."""
     architecture = thread.process.architecture
     instructions = architecture.instructions if architecture is not None else None
-    if instructions is None or registers.read_system_call(thread) >= 0:
+    if instructions is None or not instructions.applies(registers.bank(thread, NT_PRSTATUS)):
         return None
-    return instructions if instructions.applies(registers.bank(thread, NT_PRSTATUS)) else None
+    return instructions
 
 
 def read_code(process: LinuxProcess, address: int, longest: int) -> bytes:

@@ -250,6 +250,10 @@ _SAMPLED_RUNS = (b"0" * 5, bytes(5), b"f" * 5, b"\xff" * 5)
 """What is left of the runs of some forty bytes when only every eighth byte is looked at."""
 
 
+class Shortened(bytes):
+    """A payload whose runs are encoded."""
+
+
 def shorten(payload: bytes) -> bytes:
     """Encode the runs that are worth the work of looking for them.
 

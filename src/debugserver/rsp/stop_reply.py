@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate, pairwise
 from operator import itemgetter
 from types import MappingProxyType
@@ -18,28 +18,51 @@ def encode_stop(signal: int, pairs: Iterable[bytes]) -> bytes:
     return b"T%02x%b" % (signal, b"".join(pairs))
 
 
+_PAIRS_TOGETHER = 9
+
+
 class RegisterPairs:
     """How the values of certain registers stand in a stop reply: `NN:hex;` for each."""
 
     def __init__(self, registers: Iterable[tuple[int, int]]) -> None:
         """`registers`: (number, size in bytes) of each."""
         known = tuple(registers)
-        self.numbers = tuple(number for number, _ in known)
-        ends = tuple(accumulate([2 * size for _, size in known], initial=0))
-        self._form = "".join([f"{number:02x}:%s;" for number, _ in known])
+        self._numbers = tuple(number for number, _ in known)
+        ends = tuple(accumulate([size for _, size in known], initial=0))
+        self._places = tuple(slice(start, end) for start, end in pairwise(ends))
+        firsts = range(0, len(known), _PAIRS_TOGETHER)
+        self._groups = [
+            (slice(ends[i], ends[min(i + _PAIRS_TOGETHER, len(known))]), _PairGroup(known[i : i + _PAIRS_TOGETHER]))
+            for i in firsts
+        ]
+
+    def encode(self, values: bytes) -> bytes:
+        """`values`: of all of them, one after the other."""
+        return b"".join([group.encode(values[place]) for place, group in self._groups])
+
+    def by_number(self, values: bytes) -> Iterator[tuple[int, str]]:
+        """(number, hex) of each."""
+        return zip(self._numbers, (values[place].hex() for place in self._places), strict=True)
+
+
+class _PairGroup:
+    """Some that follow each other. Remembers what it encoded last: from stop to stop, few registers change."""
+
+    def __init__(self, registers: Sequence[tuple[int, int]]) -> None:
+        self._form = "".join([f"{number:02x}:%s;" for number, _ in registers]) + "%s%s"
+        ends = accumulate([2 * size for _, size in registers], initial=0)
         # A getter of one item would return the item itself and not a tuple.
         self._cut: Callable[[str], tuple[str, ...]] = itemgetter(
             *[slice(start, end) for start, end in pairwise(ends)], slice(0, 0), slice(0, 0)
         )
-        self._form += "%s%s"
+        self._values: bytes | None = None
+        self._text = b""
 
     def encode(self, values: bytes) -> bytes:
-        """`values`: of all of them, one after the other."""
-        return (self._form % self._cut(values.hex())).encode()
-
-    def by_number(self, values: bytes) -> Iterator[tuple[int, str]]:
-        """(number, hex) of each."""
-        return zip(self.numbers, self._cut(values.hex()), strict=False)
+        if values != self._values:
+            self._values = values
+            self._text = (self._form % self._cut(values.hex())).encode()
+        return self._text
 
 
 def encode_exit(status: int, signal: int, pid: int | None = None) -> bytes:

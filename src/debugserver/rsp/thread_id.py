@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from debugserver.errors import MalformedPacket
@@ -34,6 +35,7 @@ def _id(text: bytes) -> int:
     return ALL if text == b"-1" else number(text)
 
 
+@lru_cache
 def encode(pid: int, tid: int, multiprocess: bool) -> bytes:
     """A thread-id; with its process if the client knows of several."""
     return b"p%x.%x" % (pid, tid) if multiprocess else b"%x" % tid

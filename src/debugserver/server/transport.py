@@ -74,6 +74,8 @@ class Endpoint(ABC):
     """Whether the client sits at the server's own terminal."""
     reopens = False
     """Whether it can be opened again when the client has gone."""
+    is_slow = False
+    """Whether every byte counts."""
 
     @abstractmethod
     def open(self) -> Listener | Connection:
@@ -178,6 +180,7 @@ class SerialLine(Endpoint):
     """`/dev/ttyX`: a terminal device, made raw for as long as it is used."""
 
     reopens = True
+    is_slow = True
 
     def __init__(self, path: str) -> None:
         self._path = path

@@ -40,6 +40,8 @@ class Settings:
         """Whether the person at the terminal is told how processes end; a client there says it itself."""
         self.report_bug: Callable[[bytes, Exception], None] = self._announce_bug
         """Told of a packet whose handler failed in a way that nobody foresaw."""
+        self.slow_line = False
+        """Whether every byte to the client counts: a serial line takes a tenth of a millisecond for it."""
         self.exit_requested = False
 
     def _announce_bug(self, payload: bytes, error: Exception) -> None:

@@ -22,7 +22,7 @@ from debugserver.target.capabilities import Registers
 from debugserver.target.model import Action, ActionKind, ProcessExit, Stop, StopReason, ThreadExit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from debugserver.arch.architecture import Architecture
     from debugserver.stub.session import Session
@@ -43,6 +43,10 @@ _BIRTH_REASONS = {StopReason.FORK: b"fork", StopReason.VFORK: b"vfork", StopReas
 _PLAIN_REASONS = {StopReason.VFORK_DONE: b"vforkdone", StopReason.THREAD_CREATED: b"create"}
 _SYSTEM_CALL_REASONS = {StopReason.SYSCALL_ENTRY: b"syscall_entry", StopReason.SYSCALL_RETURN: b"syscall_return"}
 
+_NO_PAIR = frozenset({StopReason.STEP, StopReason.SIGNAL, StopReason.HALTED})
+
+_ENDS_OF_CALLS = frozenset({StopReason.SOFTWARE_BREAKPOINT, StopReason.SIGNAL})
+"""Where the stack cannot be executed, a signal comes instead of the breakpoint."""
 _CALL_FRAME = 1024
 """Bytes of the stack between where it was and where it is when a call begins: arguments, the red zone, alignment."""
 _MOST_EVENTS = 64
@@ -319,8 +323,9 @@ class Stops:
         number = self._lldb.signal(event) if lldb else self._session.encode_signal(event.signal)
         if "stop reply T" in self._session.settings.disabled_packets:
             return b"S%02x" % number
-        pairs = map(b"%b:%b;".__mod__, self._lldb.pairs(event)) if lldb else self._pairs(event)
-        return stop_reply.encode_stop(number, pairs)
+        if lldb:
+            return stop_reply.encode_stop(number, map(b"%b:%b;".__mod__, self._lldb.pairs(event)))
+        return stop_reply.encode_stop(number, (self._cause(event), self._expedited(event), self._thread(event.thread)))
 
     def describe_threads(self, pid: int) -> bytes:
         """All stopped threads of a process, as JSON."""
@@ -335,48 +340,58 @@ class Stops:
         self._interrupted = False
         return event._replace(signal=signal.SIGINT, reason=StopReason.SIGNAL)
 
-    def _pairs(self, stop: Stop) -> Iterator[bytes]:
-        session = self._session
-        breakpoint_reason = _BREAKPOINT_REASONS.get(stop.reason)
-        if breakpoint_reason and session.offers(breakpoint_reason.decode()):
-            yield b"%b:;" % breakpoint_reason
-        elif stop.reason in _WATCHPOINT_REASONS:
-            yield b"%b:%x;" % (_WATCHPOINT_REASONS[stop.reason], stop.address)
-        elif stop.reason is StopReason.EXEC:
-            yield b"exec:%b;" % fields.hex_text(stop.path)
-        elif stop.reason in _BIRTH_REASONS and stop.child is not None:
-            yield b"%b:%b;" % (_BIRTH_REASONS[stop.reason], session.encode_thread(stop.child))
-        elif stop.reason in _PLAIN_REASONS:
-            yield b"%b:;" % _PLAIN_REASONS[stop.reason]
-        elif stop.reason in _SYSTEM_CALL_REASONS:
-            yield b"%b:%x;" % (_SYSTEM_CALL_REASONS[stop.reason], stop.number)
-        yield self._expedited(stop)
-        if "Tthread" not in session.settings.disabled_packets:
-            yield b"thread:%b;" % session.encode_thread(stop.thread)
+    def _thread(self, thread: ThreadId) -> bytes:
+        if "Tthread" in self._session.settings.disabled_packets:
+            return b""
+        return b"thread:%b;" % self._session.encode_thread(thread)
+
+    def _cause(self, stop: Stop) -> bytes:
+        """The pair that says why, if the client knows one."""
+        reason = stop.reason
+        if reason in _NO_PAIR:
+            return b""
+        if reason in _BREAKPOINT_REASONS:
+            word = _BREAKPOINT_REASONS[reason]
+            return b"%b:;" % word if self._session.offers(word.decode()) else b""
+        if reason in _WATCHPOINT_REASONS:
+            return b"%b:%x;" % (_WATCHPOINT_REASONS[reason], stop.address)
+        if reason in _SYSTEM_CALL_REASONS:
+            return b"%b:%x;" % (_SYSTEM_CALL_REASONS[reason], stop.number)
+        return self._birth_or_change(stop)
+
+    def _birth_or_change(self, stop: Stop) -> bytes:
+        if stop.reason is StopReason.EXEC:
+            return b"exec:%b;" % fields.hex_text(stop.path)
+        if stop.reason in _BIRTH_REASONS and stop.child is not None:
+            return b"%b:%b;" % (_BIRTH_REASONS[stop.reason], self._session.encode_thread(stop.child))
+        if stop.reason in _PLAIN_REASONS:
+            return b"%b:;" % _PLAIN_REASONS[stop.reason]
+        return b""
 
     def _expedited(self, stop: Stop) -> bytes:
         """The general registers; all of them where a call that GDB has made returns.
 
         GDB puts every register back then, and all that it has not been told of one by one, changed or not."""
-        if self._registers is None:
+        registers, thread = self._registers, stop.thread
+        if registers is None:
             return b""
-        thread = stop.thread
         try:
             architecture = self._session.target.architecture(thread.pid)
-            values = self._registers.read_several(thread, architecture.general)
-            text = register_pairs(architecture).encode(values)
-            if stop.reason is StopReason.SOFTWARE_BREAKPOINT and self._is_on_stack(stop, architecture):
-                text += other_pairs(architecture).encode(self._registers.read_several(thread, others(architecture)))
+            text = register_pairs(architecture).encode(registers.read_several(thread, architecture.general))
+            if stop.reason in _ENDS_OF_CALLS and self._runs_on_stack(registers, thread, architecture):
+                text += other_pairs(architecture).encode(registers.read_several(thread, others(architecture)))
         except TargetError:
             return b""
         return text
 
-    def _is_on_stack(self, stop: Stop, architecture: Architecture) -> bool:
-        """Whether the breakpoint lies right above the stack pointer: a place where GDB has calls return to."""
-        if self._registers is None:
-            return False
-        pointer = self._registers.read_register(stop.thread, architecture.sp)
-        return 0 <= stop.address - int.from_bytes(pointer, architecture.byteorder) < _CALL_FRAME
+    @staticmethod
+    def _runs_on_stack(registers: Registers, thread: ThreadId, architecture: Architecture) -> bool:
+        """Whether the pc is right above the stack pointer: a place where GDB has calls return to."""
+        pc, sp = (
+            int.from_bytes(registers.read_register(thread, number), architecture.byteorder)
+            for number in (architecture.pc, architecture.sp)
+        )
+        return sp != 0 and 0 <= pc - sp < _CALL_FRAME
 
     def _note(self, event: Event) -> None:
         """What an event changes here: the thread that stopped is the current one, the end of a process is said

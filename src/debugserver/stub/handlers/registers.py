@@ -4,17 +4,22 @@ hex."""
 from __future__ import annotations
 
 import errno
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from debugserver.errors import MalformedPacket, NoSuchProcess, NoSuchThread, TargetError
-from debugserver.rsp import fields
-from debugserver.stub.registry import LLDB_ONLY, packet
+from debugserver.rsp import fields, framing
+from debugserver.stub.registry import LLDB_ONLY, Dialect, packet
 from debugserver.target.capabilities import Registers, RegisterState
 
 if TYPE_CHECKING:
     from debugserver.arch.architecture import Register
     from debugserver.stub.registry import Reply
     from debugserver.stub.session import Session
+
+
+_OFTEN_CHANGED = 192
+"""Bytes of the register file in which most CPUs have their integer registers."""
 
 
 @packet("g", needs=Registers, no_process=errno.ENOENT, of_thread=True)
@@ -24,9 +29,18 @@ def read_registers(session: Session, registers: Registers, args: bytes) -> Reply
         return b""
     size = session.register_file_size(session.any_architecture())
     try:
-        return registers.read_registers(session.thread())[:size].hex().encode()
+        data = registers.read_registers(session.thread())[:size]
     except (NoSuchProcess, NoSuchThread):
         return b"00" * size
+    if session.dialect is not Dialect.GDB:
+        return data.hex().encode()
+    # From stop to stop, what follows the integers hardly ever changes.
+    return framing.Shortened(data[:_OFTEN_CHANGED].hex().encode() + _shortened_hex(data[_OFTEN_CHANGED:]))
+
+
+@lru_cache(maxsize=4)
+def _shortened_hex(data: bytes) -> bytes:
+    return framing.shorten(data.hex().encode())
 
 
 @packet("G", needs=Registers, no_process=errno.ENOENT, of_thread=True)
