@@ -414,9 +414,10 @@ def test_an_interrupt_while_stopped_does_nothing(stub: Stub) -> None:
     assert stop_reply(ask(stub, b"?")) == stopped(5, "p10.10")
 
 
-def test_an_interrupt_stops_the_process_that_the_client_looks_at(target: FakeTarget, stub: Stub) -> None:
-    target.add_process(0x20)
-    transcript(stub, [(b"Hgp20.20", b"OK"), (b"vCont;c", NO_REPLY)])
+def test_an_interrupt_stops_the_process_that_was_attached_to_last(target: FakeTarget, stub: Stub) -> None:
+    target.attachable[0x20] = (0x20,)
+    assert stop_reply(ask(stub, b"vAttach;20")) == stopped(0, "p20.20")
+    transcript(stub, [(b"Hgp10.10", b"OK"), (b"vCont;c", NO_REPLY)])
     stub.receive_data(b"\x03")
     stub.target_event()
     (reply,) = take(stub).packets

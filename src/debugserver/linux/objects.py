@@ -28,7 +28,7 @@ class LinuxThreadNames(ThreadNames):
         self._table = table
 
     def thread_name(self, thread: ThreadId) -> str:
-        return self._procfs.comm(self._table.thread(thread).group, thread.tid)
+        return self._procfs.comm(thread.pid, thread.tid)
 
     def name_and_core(self, thread: ThreadId) -> tuple[str, int | None]:
         return self._procfs.comm_and_core(thread.pid, thread.tid)
@@ -42,7 +42,7 @@ class LinuxThreadNames(ThreadNames):
 
     def thread_core(self, thread: ThreadId) -> int | None:
         try:
-            return self._procfs.core(self._table.thread(thread).group, thread.tid)
+            return self._procfs.core(thread.pid, thread.tid)
         except TargetError:
             return None
 

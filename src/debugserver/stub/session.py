@@ -51,6 +51,8 @@ class Session:
         """Chosen by Hg: registers and memory."""
         self.continue_thread: ThreadId | None = None
         """Chosen by Hc: old-style steps; None: all."""
+        self.newest_process = 0
+        """Started or attached to last: the one that ^C stops, if several run, as with GNU gdbserver."""
         self.launch_settings: LaunchSettings | None = None
         self.has_own_environment = False
         """Whether the client has said what the environment of programs is."""

@@ -140,10 +140,9 @@ class Stops:
         return self._something_runs() if self._session.non_stop else self._session.target.has_process()
 
     def _interrupt(self, execution: Execution) -> None:
-        """Of several processes the one that the client looks at, if it runs, is the one that the user means."""
-        chosen = self._session.general_thread
+        newest = self._session.newest_process
         running = [thread for thread in self._threads() if execution.running(thread)]
-        execution.halt_any(sorted(running, key=lambda thread: chosen is None or thread.pid != chosen.pid))
+        execution.halt_any(sorted(running, key=lambda thread: thread.pid != newest))
 
     def halt(self, threads: list[ThreadId]) -> None:
         """Stop these threads; non-stop reports each."""

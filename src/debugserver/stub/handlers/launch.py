@@ -86,6 +86,7 @@ def _launch(session: Session, launcher: Launch, settings: LaunchSettings) -> Non
 
 
 def _choose(session: Session, thread: ThreadId) -> None:
+    session.newest_process = thread.pid
     session.general_thread = thread
     session.continue_thread = None
 
