@@ -62,6 +62,24 @@ import lldbsuite.test
 lldbsuite.test.run_suite()
 """
 
+# Nearly every test compiles the same program anew.
+_COMPILER = """\
+#!/bin/sh
+previous= output=
+for word; do
+    [ "$previous" = -o ] && output=$word
+    previous=$word
+done
+cached={cache}/$(printf '%s\\n' "$0" "$@" | md5sum | cut -c 1-32)
+if [ "$output" ] && [ -f "$cached" ]; then
+    exec cp "$cached" "$output"
+fi
+{compiler} "$@" || exit
+case $output in
+*.o) cp "$output" "$cached.$$" && mv "$cached.$$" "$cached" ;;
+esac
+"""
+
 _RESULT = re.compile(
     r"^(PASS|FAIL|XFAIL|XPASS|UNSUPPORTED|UNRESOLVED)\w*: LLDB \(\S+\) :: (\w+) \((\w+)\.", re.MULTILINE
 )
@@ -98,7 +116,7 @@ def fetch() -> None:
 
 def run(server: str, only: str) -> Results:
     """Run the tests on one server, a command up to its role (`gdbserver`)."""
-    name = re.sub(r"\W+", "-", server).strip("-")[-40:]
+    name = re.sub(r"\W+", "-", server.strip()).strip("-")[-40:]
     directory = WORK / "runs" / name
     directory.mkdir(parents=True, exist_ok=True)
     script = directory / "server"
@@ -107,9 +125,15 @@ def run(server: str, only: str) -> Results:
     )
     script.chmod(0o755)
     (directory / "driver.py").write_text(_DRIVER.format(deadline=_CANNOT_RUN_FOREVER))
+    for compiler in ("gcc", "g++"):
+        cache = WORK / "objects"
+        cache.mkdir(exist_ok=True)
+        wrapper = WORK / compiler
+        wrapper.write_text(_COMPILER.format(cache=cache, compiler=f"/usr/bin/{compiler}"))
+        wrapper.chmod(0o755)
     lldb = Path(sys.executable).parent / "lldb"
     line = [
-        sys.executable, directory / "driver.py", LLDB, "--executable", lldb, "--compiler", "/usr/bin/gcc",
+        sys.executable, directory / "driver.py", LLDB, "--executable", lldb, "--compiler", WORK / "gcc",
         "--arch", "x86_64", "--build-dir", directory / "build", "--lldb-module-cache-dir", directory / "modules",
         "--clang-module-cache-dir", directory / "clang", "-v", "--skip-category=dwo", "--skip-category=dsym",
         "--skip-category=debugserver", *(("-p", only) if only else ()), LLDB / "test" / "API" / "tools" / "lldb-server",

@@ -269,7 +269,7 @@ class Stops:
         if isinstance(event, ProcessExit):
             pid = event.pid
             self._drop(lambda queued: isinstance(queued, Stop) and queued.thread.pid == pid)
-            self._session.flush_output()
+        self._session.flush_output()
         if self._interrupted:
             event = self._mark_interrupt(event)
         self._note(event)
