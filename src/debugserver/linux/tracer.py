@@ -38,7 +38,7 @@ _MOST_STATUSES = 256
 _STOP_SIGNALS = frozenset({signal.SIGSTOP, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU})
 """Those that begin a job control stop, unless the program handles or ignores them."""
 
-_EAGER_LOOKS = 20
+_EAGER_LOOKS = 8
 """Some ten microseconds."""
 _LOOK_AGAIN = 0.02
 """Seconds between looks for a status: its wake-up may have been that of another one, or, where the process has threads

@@ -192,11 +192,10 @@ def unescape(data: bytes) -> bytes:
     """Undo `escape`. An escape at the very end stays as it is: LLDB sends JSON whose closing brace is not escaped."""
     if b"}" not in data:
         return data
-    if b"}}" not in data:
-        # Nearly always only what must be is escaped. Whether anything else was shows when that is undone.
-        plain = data.replace(b"}\x03", b"#").replace(b"}\x04", b"$").replace(b"}\n", b"*")
-        if plain.count(b"}") == plain.count(b"}]"):
-            return plain.replace(b"}]", b"}")
+    first, *escaped = data.split(b"}")
+    if all(escaped):
+        # One pass in C, and a fifth of the time of a function called for each.
+        return first + b"".join([_FLIPPED[piece[0]] + piece[1:] for piece in escaped])
     return _ESCAPED.sub(lambda match: _FLIPPED[match[1][0]], data)
 
 
