@@ -34,8 +34,9 @@ _MONITOR_HEAD = """
 _DIALECT_HEAD = """# Two dialects
 
 A client whose `qSupported` list has `vContSupported+` speaks GDB's dialect, any other LLDB's. LLDB's gets no run-length
-encoding, and of the features only those that LLDB knows. Both have the same [packets](packets.md) but for what stands
-here. This page is made from the table in `stub/registry.py` (`make docs`); a test holds it to the code.
+encoding, and of the features only those that LLDB knows. A ^C of LLDB's that comes while nothing runs is forgotten,
+GDB's interrupts the next resume. Both have the same [packets](packets.md) but for what stands here.
+This page is made from the table in `stub/registry.py` (`make docs`); a test holds it to the code.
 
 ## Packets of one dialect
 

@@ -484,6 +484,25 @@ def test_an_interrupt_stops_with_sigint(stub: Stub) -> None:
     assert (stop_reply(reply).signal, pairs(reply)["reason"]) == (2, "signal")
 
 
+def test_an_interrupt_that_comes_too_late_is_answered_by_the_stop_that_came_before(stub: Stub) -> None:
+    stub.receive_data(b"\x03")
+    assert ask(stub, b"vCont;c") is NO_REPLY
+    stub.target_event()
+    assert take(stub).packets == []
+
+
+def test_a_breakpoint_answers_an_interrupt() -> None:
+    target = two_threads()
+    stub = lldb(target, b"QThreadSuffixSupported")
+    assert ask(stub, b"vCont;c") is NO_REPLY
+    target.happen(trap(StopReason.SOFTWARE_BREAKPOINT, 0x104))
+    stub.receive_data(b"\x03")
+    stub.target_event()
+    (reply,) = take(stub).packets
+    assert pairs(reply)["reason"] == "breakpoint"
+    assert ask(stub, b"vCont;c") is NO_REPLY
+
+
 def test_non_stop_reports_in_lldbs_words() -> None:
     stub = lldb(two_threads(SIGNALLED), b"QThreadSuffixSupported", b"QNonStop:1")
     (notification,) = send(stub, b"vCont;c").notifications

@@ -129,6 +129,7 @@ class Stops:
         """The client pressed ^C: some running thread stops as if by SIGINT.
 
         In all-stop it may have been sent while the last stop reply was on its way: then the next resume is interrupted.
+        Not so for LLDB, which takes whatever stop comes for the answer.
         """
         if self._execution is not None and self._can_be_interrupted():
             self._interrupted = True
@@ -136,8 +137,9 @@ class Stops:
             self.poll()
 
     def _can_be_interrupted(self) -> bool:
-        """Whether ^C will stop something, now or (all-stop) as soon as it is resumed."""
-        return self._something_runs() if self._session.non_stop else self._session.target.has_process()
+        """Whether ^C will stop something, now or (all-stop, GDB) as soon as it is resumed."""
+        only_now = self._session.non_stop or self._session.thread_suffix
+        return self._something_runs() if only_now else self._session.target.has_process()
 
     def _interrupt(self, execution: Execution) -> None:
         newest = self._session.newest_process
@@ -192,6 +194,7 @@ class Stops:
     def _finish(self, reply: bytes) -> None:
         self._session.flush_output()
         self._awaited = False
+        self._interrupted = self._interrupted and not self._session.thread_suffix
         self._reply(reply)
 
     def _nothing_resumed(self) -> bytes:
