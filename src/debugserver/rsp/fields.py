@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import re
 from binascii import Error, hexlify, unhexlify
+from functools import lru_cache
 
 from debugserver.errors import MalformedPacket
 from debugserver.rsp.framing import escape
@@ -16,8 +17,9 @@ _NUMBER = re.compile(rb"[0-9A-Fa-f]{1,16}").fullmatch
 _DECIMAL = re.compile(rb"[0-9]{1,20}").fullmatch
 
 
+@lru_cache(maxsize=512)
 def number(text: bytes) -> int:
-    """A hex number of at most 64 bits: digits only."""
+    """A hex number of at most 64 bits: digits only. The same ones come again and again."""
     if _NUMBER(text) is None:
         raise MalformedPacket("not a hex number")
     return int(text, 16)

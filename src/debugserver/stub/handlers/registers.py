@@ -4,7 +4,6 @@ hex."""
 from __future__ import annotations
 
 import errno
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from debugserver.errors import MalformedPacket, NoSuchProcess, NoSuchThread, TargetError
@@ -35,12 +34,22 @@ def read_registers(session: Session, registers: Registers, args: bytes) -> Reply
     if session.dialect is not Dialect.GDB:
         return data.hex().encode()
     # From stop to stop, what follows the integers hardly ever changes.
-    return framing.Shortened(data[:_OFTEN_CHANGED].hex().encode() + _shortened_hex(data[_OFTEN_CHANGED:]))
+    return framing.Shortened(data[:_OFTEN_CHANGED].hex().encode() + _rest.encode(data[_OFTEN_CHANGED:]))
 
 
-@lru_cache(maxsize=4)
-def _shortened_hex(data: bytes) -> bytes:
-    return framing.shorten(data.hex().encode())
+class _Shortener:
+    """Encodes bytes as shortened hex, and remembers the last."""
+
+    def __init__(self) -> None:
+        self._data = self._text = b""
+
+    def encode(self, data: bytes) -> bytes:
+        if data != self._data:
+            self._data, self._text = data, framing.shorten(data.hex().encode())
+        return self._text
+
+
+_rest = _Shortener()
 
 
 @packet("G", needs=Registers, no_process=errno.ENOENT, of_thread=True)
