@@ -169,6 +169,9 @@ def _tell_port(line: CommandLine, port: str) -> None:
 def _load_stub() -> None:
     """A third of all modules, which nobody needs before the server listens."""
     import debugserver.stub.stub  # noqa: F401
+    from debugserver.server.allocator import keep_large_buffers
+
+    keep_large_buffers()
 
 
 def _new_stub(target: Target, settings: Settings) -> Stub:
