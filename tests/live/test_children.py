@@ -103,8 +103,9 @@ def test_both_debugged(debug: Callable[..., Session], way: str) -> None:
     session.remove("shared")
     stop = session.go(f"c:{name(child)}")
     assert (stop.kind, stop.status, stop.process) == ("W", 0, child[0])
-    wait_until(lambda: is_gone(child[0]), "the child ends")
     session.choose(parent[1], parent[0])
+    assert session.client.read_registers(), "the parent, too, stands still"
+    wait_until(lambda: is_gone(child[0]), "the child ends")
     if way == "fork":
         assert pc_of(session.run()) == session.symbols["shared"]
         session.remove("shared")

@@ -245,7 +245,7 @@ class Tracer:
         held = tuple(processes)
 
         def all_stopped() -> bool:
-            running = [t for p in held for t in tuple(p.threads.values()) if not t.stopped and not t.in_vfork]
+            running = [t for p in held for t in tuple(p.threads.values()) if not t.stopped and not self._waits(t)]
             for thread in running:
                 self.interrupt(thread)
             return not running
@@ -253,6 +253,10 @@ class Tracer:
         if not all_stopped():
             self.wait_until(all_stopped)
             self.wake()
+
+    def _waits(self, thread: LinuxThread) -> bool:
+        """Whether a thread waits for its vfork child. When that has left the memory, the thread comes to a stop."""
+        return thread.in_vfork and bool(self.table.sharers(thread.process))
 
     def let_go(self, but: LinuxThread | None = None) -> None:
         """End a hold: threads that were running, and have nothing to report, run on; not `but`, which is looked
