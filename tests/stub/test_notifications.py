@@ -457,3 +457,29 @@ def test_children_that_a_client_knows_nothing_of_go_with_their_parent(acknowledg
         assert b"fork:p40.40" in (ask(stub, b"vStopped") or b"")
     transcript(stub, [(b"D;10", b"OK")])
     assert list(target.processes()) == [child.pid for child in children[:acknowledged]]
+
+
+LLDB = b"xmlRegisters=i386"
+
+
+def never(target: FakeTarget, actions: Mapping[ThreadId, Action]) -> Iterable[Event]:
+    return ()
+
+
+def test_lldb_cannot_resume_what_runs() -> None:
+    """Replies as LLVM's packet tests want them (TestNonStop)."""
+    target = FakeTarget(script=never)
+    target.add_process(0x10, (0x10, 0x11))
+    stub = connect(target, LLDB)
+    transcript(stub, [(b"QNonStop:1", b"OK"), (b"vCont;c:10", b"OK"), (b"vCont;c:10", b"E37"), (b"vCont;c", b"OK")])
+    transcript(stub, [(b"vCont;c", b"E37"), (b"c", b"E37"), (b"C05", b"E37"), (b"s1", b"E37")])
+    transcript(stub, [(b"QNonStop:0", b"OK"), (b"vStopped", b"Eff")])
+
+
+def test_lldb_is_told_of_the_end_until_it_has_acknowledged_it() -> None:
+    target = FakeTarget(script=lambda target, actions: [ProcessExit(0x10, 0)])
+    target.add_process(0x10)
+    stub = connect(target, LLDB)
+    transcript(stub, [(b"QNonStop:1", b"OK")])
+    assert send(stub, b"c").notifications == [b"Stop:W00"]
+    transcript(stub, [(b"?", b"W00"), (b"vStopped", b"OK"), (b"?", b"OK")])

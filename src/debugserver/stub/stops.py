@@ -22,7 +22,7 @@ from debugserver.target.capabilities import Registers
 from debugserver.target.model import Action, ActionKind, ProcessExit, Stop, StopReason, ThreadExit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from debugserver.arch.architecture import Architecture
     from debugserver.stub.session import Session
@@ -49,6 +49,8 @@ _ENDS_OF_CALLS = frozenset({StopReason.SOFTWARE_BREAKPOINT, StopReason.SIGNAL})
 """Where the stack cannot be executed, a signal comes instead of the breakpoint."""
 _CALL_FRAME = 1024
 """Bytes of the stack between where it was and where it is when a call begins: arguments, the red zone, alignment."""
+RUNNING_ALREADY, _NOT_IN_ALL_STOP = b"E37", b"Eff"
+"""What lldb-server says, and LLVM's tests want."""
 _MOST_EVENTS = 64
 """Queued at a time, so that the client is heard in between."""
 
@@ -103,6 +105,8 @@ class Stops:
         if self._execution is None:
             raise TargetError("this target cannot run")
         if self._session.non_stop:
+            if self.refuses_to_resume(actions):
+                return RUNNING_ALREADY
             self._execution.resume(actions)
             self._reply(b"OK")
             self.poll()
@@ -115,6 +119,13 @@ class Stops:
             self._interrupt(self._execution)
         self.poll()
         return Outcome.DEFERRED
+
+    def refuses_to_resume(self, threads: Iterable[ThreadId]) -> bool:
+        """Whether these all run, and the client is to be told so (LLDB, non-stop)."""
+        execution = self._execution
+        if not (self._is_lldb and self._session.non_stop and execution):
+            return False
+        return self._something_runs() and all(map(execution.running, threads))
 
     def require_process(self) -> None:
         """NoSuchProcess if there is nothing to resume; the end of the last one may still wait to be told."""
@@ -250,8 +261,15 @@ class Stops:
         execution = self._execution
         return [t for t in self._threads() if execution is not None and not execution.running(t)]
 
+    @property
+    def _is_lldb(self) -> bool:
+        return self._session.dialect is Dialect.LLDB
+
     def restart_notifications(self) -> bytes:
-        """`?` in non-stop: forget what is queued and report all stopped threads anew, the first one as the reply."""
+        """`?` in non-stop: forget what is queued and report all stopped threads anew, the first one as the reply. LLDB
+        is told of the end of the last process as long as it has not acknowledged it."""
+        if self._is_lldb and self._unreported and not self._session.target.has_process():
+            return self.encode(self._unreported[-1])
         self._unreported.clear()
         self.deadline = None
         if self._execution is None:
@@ -260,7 +278,9 @@ class Stops:
         return self.encode(self._unreported[0]) if self._unreported else b"OK"
 
     def next_notification(self) -> bytes:
-        """vStopped: the one in flight has arrived; the next, or OK."""
+        """vStopped: the one in flight has arrived; the next, or OK. To LLDB it is an error in all-stop."""
+        if self._is_lldb and not self._session.non_stop:
+            return _NOT_IN_ALL_STOP
         self.deadline = None
         if self._unreported:
             self._unreported.popleft()

@@ -9,6 +9,7 @@ from debugserver.rsp import resume as wire
 from debugserver.rsp import thread_id
 from debugserver.stub.dialects import SIGNAL_NUMBERS
 from debugserver.stub.registry import LLDB_ONLY, Outcome, packet
+from debugserver.stub.stops import RUNNING_ALREADY
 from debugserver.target.capabilities import Execution, ProgramOutput, Registers
 from debugserver.target.model import Action, ActionKind, ThreadId
 
@@ -76,6 +77,8 @@ def step_with_signal(session: Session, execution: Execution, args: bytes) -> Rep
 def _resume_old_style(session: Session, kind: ActionKind, signal: int, address: int | None) -> Reply:
     """The thread of Hc, or with none chosen the current one, takes the action; without a choice all others continue."""
     thread = session.continue_thread or session.thread()
+    if session.stops.refuses_to_resume((thread,)):
+        return RUNNING_ALREADY
     if thread not in session.stops.stopped_threads():
         raise NoSuchThread(f"thread {thread.tid} is gone or runs")
     action = Action(kind, session.decode_signal(signal))
