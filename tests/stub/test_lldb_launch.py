@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
+import signal
 import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 from debugserver.errors import TargetError
-from debugserver.stub.settings import OnDisconnect
+from debugserver.stub.settings import OnDisconnect, Settings
 from debugserver.target.capabilities import ProgramInput
-from debugserver.target.model import ProcessDetails
+from debugserver.target.model import ProcessDetails, Stop, StopReason, ThreadId
 from debugserver.testing.fake_target import FakeTarget
 from tests.support.packets import ask, connect, frame, send, take, transcript
 
@@ -247,3 +248,17 @@ def test_a_client_that_vanishes_ends_the_wait(stub: Stub, target: FakeTarget) ->
     send(stub, b"vAttachWait;" + hexed("a"))
     stub.close()
     assert (stub.busy, stub.deadline) == (False, None)
+
+
+@pytest.mark.parametrize(
+    ("native", "offered", "number"), [(True, LLDB, b"0a"), (False, LLDB, b"1e"), (True, b"vContSupported+", b"1e")]
+)
+def test_lldb_servers_signals_are_native_from_the_start(native: bool, offered: bytes, number: bytes) -> None:
+    """LLVM's packet tests expect SIGUSR1 to be 10 without having asked; to GDB it is 30 (gdb/signals.def)."""
+    target = FakeTarget(script=lambda target, actions: [Stop(ThreadId(0x10, 0x10), signal.SIGUSR1, StopReason.SIGNAL)])
+    target.add_process(0x10)
+    settings = Settings()
+    settings.native_signals = native
+    reply = ask(connect(target, offered, settings), b"vCont;c")
+    assert reply is not None
+    assert reply[1:3] == number

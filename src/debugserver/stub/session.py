@@ -86,6 +86,8 @@ class Session:
     @property
     def native_signals(self) -> bool:
         """Whether signals travel by the system's own numbers. LLDB takes them for such once suffixes are agreed on."""
+        if self.settings.native_signals and self.dialect is Dialect.LLDB:
+            return True
         return self.thread_suffix or self.offers("native-signals")
 
     def encode_signal(self, number: int) -> int:
