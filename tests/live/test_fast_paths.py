@@ -13,8 +13,9 @@ import pytest
 
 from debugserver.rsp import stop_reply
 from tests.live.running import Running, running
-from tests.live.session import SIGTRAP, Session, name, pc_of, states, symbols, thread_of
+from tests.live.session import SIGTRAP, STATIC, Session, name, pc_of, states, symbols, thread_of
 from tests.support.processes import text_segment, wait_until
+from tests.support.programs import compile_program
 from tests.support.server import Server
 
 if TYPE_CHECKING:
@@ -36,17 +37,23 @@ whether it was stepped."""
 SAMPLES = 40
 
 
+def server_command(directory: Path, *, decodes: bool) -> list[str]:
+    """A server that knows instructions, or one that does not, which steps everything in its own place."""
+    code = "import sys; from debugserver.cli import main; sys.exit(main())"
+    if not decodes:
+        directory.mkdir(exist_ok=True)
+        (directory / "iced_x86.py").write_text("raise ImportError")
+        code = f"import sys; sys.path.insert(0, {str(directory)!r}); {code}"
+    return [sys.executable, "-c", code]
+
+
 @pytest.fixture(params=["with a decoder", "without"])
 def serve(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., Server]]:
-    """Servers that know instructions, and servers that do not, which step everything in its own place."""
-    code = "import sys; from debugserver.cli import main; sys.exit(main())"
-    if request.param == "without":
-        (tmp_path / "iced_x86.py").write_text("raise ImportError")
-        code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); {code}"
+    command = server_command(tmp_path, decodes=request.param == "with a decoder")
     with ExitStack() as servers:
 
         def start(*program: str | int | Path, options: tuple[str, ...] = ()) -> Server:
-            return servers.enter_context(Server([sys.executable, "-c", code], *options, "localhost:0", *program))
+            return servers.enter_context(Server(command, *options, "localhost:0", *program))
 
         yield start
 
@@ -140,16 +147,32 @@ def the_same(session: Session) -> StopReply:
 def trace(session: Session, stop: StopReply) -> Trace:
     """From the entry to the return, step by step. A repeated string instruction counts once, as it does in a range."""
     found = [(pc_of(stop), values(stop))]
-    while "work" not in found_in(session, pc_of(stop)):
+    while session.symbols["mixed"] <= pc_of(stop) < session.symbols["work"]:
         stop = session.step(thread_of(stop))
         assert stop.signal == SIGTRAP, stop
         found.append((pc_of(stop), values(stop)))
     return found
 
 
-def found_in(session: Session, pc: int) -> str:
-    below = [(address, symbol) for symbol, address in session.symbols.items() if address <= pc]
-    return max(below)[1]
+def test_computed_steps_are_those_of_the_cpu(tmp_path: Path) -> None:
+    """The same program from the same place, step by step, with every register."""
+    program = compile_program("mixed_code", *STATIC)
+    traces = []
+    for decodes in (True, False):
+        with (
+            Server(server_command(tmp_path / str(decodes), decodes=decodes), "localhost:0", program, 1) as server,
+            Session(server, program) as session,
+        ):
+            session.insert("mixed")
+            session.go()
+            session.remove("mixed")
+            pid = session.pid.to_bytes(8, "little").hex()  # in rax, after getpid
+            steps = trace(session, the_same(session))
+            traces.append([(pc, ["pid" if value == pid else value for value in held]) for pc, held in steps])
+    computed, stepped = traces
+    assert len(computed) > 60
+    for ours, cpus in zip(computed, stepped, strict=True):
+        assert ours == cpus, hex(ours[0])
 
 
 def expected_stop(steps: Trace, start: int, low: int, high: int) -> tuple[int, list[str]] | None:
