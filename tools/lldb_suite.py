@@ -16,6 +16,7 @@ import re
 import shlex
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -116,7 +117,7 @@ def fetch() -> None:
 
 def run(server: str, only: str) -> Results:
     """Run the tests on one server, a command up to its role (`gdbserver`)."""
-    name = re.sub(r"\W+", "-", server.strip()).strip("-")[-40:]
+    name = f"{zlib.crc32(server.encode()):08x}"
     directory = WORK / "runs" / name
     directory.mkdir(parents=True, exist_ok=True)
     script = directory / "server"
