@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from typing import TYPE_CHECKING
 
-from debugserver.errors import NoSuchThread
+from debugserver.errors import NoSuchProcess, NoSuchThread
 from debugserver.linux import conditions, ptrace, registers, stepping
 from debugserver.linux.lifecycle import let_unannounced_go
 from debugserver.target.capabilities import (
@@ -53,12 +53,13 @@ class LinuxExecution(Execution):
         self._latest: ThreadId | None = None
 
     def resume(self, actions: Mapping[ThreadId, Action]) -> None:
+        alone = len(actions) == 1
         for thread, action in actions.items():
             found = self._tracer.table.find_tid(thread.tid)
             if found is not None and found.id == thread and not found.resumed:
-                self._resume(found, action)
+                self._resume(found, action, alone=alone)
 
-    def _resume(self, thread: LinuxThread, action: Action) -> None:
+    def _resume(self, thread: LinuxThread, action: Action, *, alone: bool) -> None:
         thread.resumed = True
         thread.action = action
         thread.halt_reported = False
@@ -72,21 +73,23 @@ class LinuxExecution(Execution):
         thread.event = None
         if not thread.stopped:
             return
-        if thread.stepping and self._is_computed(thread):
+        if thread.stepping and alone and self._is_computed(thread):
             thread.stop_signal = 0
             thread.event = Stop(thread.id, signal.SIGTRAP, StopReason.STEP)
             self._tracer.report(thread)
         else:
             self._tracer.run(thread)
 
-    @staticmethod
-    def _is_computed(thread: LinuxThread) -> bool:
-        """Whether a step does nothing but what the instruction does, and has been made by that."""
-        if thread.signal or thread.group_stopped or thread.passing:
+    def _is_computed(self, thread: LinuxThread) -> bool:
+        """Whether a step does nothing but what the instruction does, and has been made by that. Not while others run:
+        they are to get their time."""
+        process = thread.process
+        if thread.signal or thread.group_stopped or thread.passing or process.runs(but=thread):
+            process.executable = None
             return False
         try:
-            return stepping.compute_step(thread)
-        except NoSuchThread:
+            return stepping.compute_step(self._tracer, thread)
+        except (NoSuchThread, NoSuchProcess):
             return False
 
     def _outdated(self, thread: LinuxThread, event: Stop) -> bool:

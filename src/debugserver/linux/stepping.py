@@ -30,8 +30,10 @@ _STEPPED = Stopped(signal.SIGTRAP, 0)
 _TRAP_TRACE = 2
 _RSEQ_CS = 8
 """offsetof(struct rseq, rseq_cs)."""
-_MOST_COMPUTED = 64
-"""Instructions of a range. Whatever goes back is a loop, which the CPU runs faster."""
+_MOST_COMPUTED = 32
+"""Instructions in a row. In a range, whatever goes back is a loop, which the CPU runs faster."""
+_SYSTEM_CALLS = (b"\x0f\x05", b"\x0f\x34", b"\xcd\x80")
+"""syscall, sysenter and int 0x80."""
 
 
 def step_over(tracer: Tracer, thread: LinuxThread, address: int) -> None:
@@ -169,23 +171,43 @@ def compute(thread: LinuxThread, address: int) -> bool:
     return True
 
 
-def compute_step(thread: LinuxThread) -> bool:
+def compute_step(tracer: Tracer, thread: LinuxThread) -> bool:
     """Let a stopped thread make its step, or all steps in its range, by computing; whether it has made it.
 
-    False: the rest is to be run. Nothing is delivered or caught meanwhile: it is as if it came after the step."""
+    False: the rest is to be run. Nothing is delivered or caught meanwhile, as if it came after the step; so that it
+    does come, every now and then one is left to the CPU."""
     breakpoints = thread.process.breakpoints
     action = thread.action
     pc = registers.read_pc(thread)
-    for _ in range(_MOST_COMPUTED):
+    for _ in range(_MOST_COMPUTED - thread.computed):
         before = pc
-        if pc in breakpoints or not compute(thread, pc):
+        if pc in breakpoints or not _is_executable(tracer, thread.process, pc) or not compute(thread, pc):
+            _note_system_call(thread.process, pc)
             return False
+        thread.computed += 1
         pc = registers.read_pc(thread)
         if action.kind is ActionKind.STEP or not action.start <= pc < action.end:
             return True
         if pc <= before:
             return False
     return False
+
+
+def _is_executable(tracer: Tracer, process: LinuxProcess, pc: int) -> bool:
+    """Whether the CPU would run what is there. What may have changed mappings has had us forget them."""
+    if process.executable is None:
+        regions = tracer.procfs.regions(process.pid)
+        process.executable = tuple((region.start, region.end) for region in regions if "x" in region.permissions)
+    return any(start <= pc < end for start, end in process.executable)
+
+
+def _note_system_call(process: LinuxProcess, pc: int) -> None:
+    """The instruction is left to the CPU: if it enters the kernel, mappings may be others afterwards."""
+    try:
+        if process.memory.read(pc, 2) in _SYSTEM_CALLS:
+            process.executable = None
+    except MemoryFault:
+        process.executable = None
 
 
 def _run_elsewhere(tracer: Tracer, thread: LinuxThread, address: int) -> bool:

@@ -29,6 +29,7 @@ class LinuxThread:
         "action",
         "announced",
         "banks",
+        "computed",
         "debug_registers",
         "dirty_banks",
         "event",
@@ -100,6 +101,8 @@ class LinuxThread:
         """It waits in the kernel for its vfork child and cannot be stopped."""
         self.exec_path = ""
         """It has just become this program; reported once it is out of the system call."""
+        self.computed = 0
+        """Steps that were computed since it last ran."""
         self.banks: dict[int, bytearray] = {}
         self.dirty_banks: set[int] = set()
         self.debug_registers: tuple[int, ...] | None = None
@@ -123,6 +126,7 @@ class LinuxProcess:
         "breakpoints",
         "caught_system_calls",
         "execs_to_come",
+        "executable",
         "guest_of",
         "keeps_job_stop",
         "memory",
@@ -162,6 +166,8 @@ class LinuxProcess:
         is still stopped then, and says so at each interrupt, until another signal stops it anew."""
         self.architecture: Architecture | None = None
         """Known once its registers have been read."""
+        self.executable: tuple[tuple[int, int], ...] | None = None
+        """Where its memory can be executed, [start, end); None: not known since something ran."""
         self.scratch: int | None = None
         """Where one instruction can be run apart; 0: nowhere; None: not looked for yet."""
         self.at_end: Callable[[], None] = lambda: None

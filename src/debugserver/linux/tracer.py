@@ -100,6 +100,9 @@ class Tracer:
             steps = thread.action.kind is not ActionKind.CONTINUE and not ranges.begin(thread)
             if process.breakpoints.stale:
                 self._settle_breakpoints(thread, steps=steps)
+            if not steps:
+                process.executable = None
+            thread.computed = 0
             registers.flush(thread)
             if process.watchpoints.values is not thread.debug_registers:
                 self.flush_points(thread)
