@@ -89,3 +89,10 @@ def test_thread_local_addresses(target: FakeTarget) -> None:
             (b"qGetTLSAddr:", b"E22"),
         ],
     )
+
+
+def test_lldb_cannot_choose_a_thread_that_is_not_there(target: FakeTarget) -> None:
+    """Replies as LLVM's packet tests want them (TestLldbGdbServer)."""
+    stub = connect(target, b"xmlRegisters=i386;multiprocess+")
+    transcript(stub, [(b"Hgpa.b", b"OK"), (b"Hgpa.63", b"Eff"), (b"Hgp-1.b", b"Eff"), (b"Hgp63.b", b"Eff")])
+    transcript(stub, [(b"Hg-1", b"Eff"), (b"qXfer:siginfo:read::0,80", b"E01"), (b"qXfer:siginfo:read::0,80:", b"E01")])

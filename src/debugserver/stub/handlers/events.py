@@ -95,7 +95,7 @@ def _parse_options(item: bytes) -> tuple[int, ThreadSelector]:
 @packet("QPassSignals", needs=SignalDelivery, feature="QPassSignals+", lldb=SIGNAL_NUMBERS)
 def pass_signals(session: Session, delivery: SignalDelivery, args: bytes) -> Reply:
     """Deliver these signals without a stop."""
-    delivery.pass_signals(_signals(session, args))
+    delivery.pass_signals(_signals(session, args.rstrip(b" ")))
     return b"OK"
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from debugserver.errors import MalformedPacket, NotStopped, TargetError
 from debugserver.rsp import fields, framing, thread_id
-from debugserver.stub.registry import LLDB_ONLY, packet
+from debugserver.stub.registry import LLDB_ONLY, Dialect, packet
 from debugserver.target.capabilities import Execution, ThreadLocalStorage, ThreadNames
 
 if TYPE_CHECKING:
@@ -17,17 +17,27 @@ if TYPE_CHECKING:
     from debugserver.target.model import ThreadId
 
 _NO_PROCESS = errno.EPERM
+_NO_SUCH_THREAD = b"Eff"
+"""What lldb-server says, and LLVM's tests want."""
 
 
-@packet("H")
+@packet("H", lldb="A thread that `Hg` cannot choose gets `Eff`.")
 def select_thread(session: Session, args: bytes) -> Reply:
     """Choose the thread of later packets: Hg for registers and memory, Hc for steps of the old style."""
     if len(args) < 2:
         raise MalformedPacket("an operation and a thread are needed")
-    selector = thread_id.parse(args[1:])
-    if args[:1] == b"g":
+    try:
+        return _select(session, args[:1], thread_id.parse(args[1:]))
+    except (MalformedPacket, TargetError):
+        if args[:1] == b"g" and session.dialect is Dialect.LLDB:
+            return _NO_SUCH_THREAD
+        raise
+
+
+def _select(session: Session, operation: bytes, selector: ThreadSelector) -> bytes:
+    if operation == b"g":
         session.general_thread = _general_thread(session, selector)
-    elif args[:1] == b"c":
+    elif operation == b"c":
         session.continue_thread = _continue_thread(session, selector)
     else:
         return b""

@@ -71,6 +71,8 @@ def xfer_object(
 
 def _read_window(session: Session, name: str, request: bytes, make: Callable[[str], bytes]) -> bytes:
     """One chunk. Chunks that follow each other come from one snapshot; any other makes the object anew."""
+    if session.dialect is Dialect.LLDB:
+        request = request.removesuffix(b":")  # LLVM's tests end a request so
     annex_text, separator, window = request.rpartition(b":")
     if not separator:
         raise MalformedPacket("annex:offset,length is needed")
