@@ -288,3 +288,17 @@ def test_dprintf_goes_where_the_program_prints(gdb: Gdb, serve: Callable[..., Se
     lines = printed(out, "continue").splitlines()
     assert [line for line in lines if line.startswith("visit")] == [f"visit {n}" for n in range(1000)]
     assert not server.output.text
+
+
+@pytest.mark.parametrize("side", ["host", "target"])
+def test_an_instruction_that_branches_to_itself(debug: Callable[..., str], side: str) -> None:
+    """It is passed again and again, and signals come all the same."""
+    out = debug(
+        "branches",
+        f"set breakpoint condition-evaluation {side}",
+        "break loop if counter > 3",
+        "continue",
+        "print counter",
+        "jump leave",
+    )
+    expect(out, r"Breakpoint 1, main", r"^\$1 = 5$", r"exited with code 05")

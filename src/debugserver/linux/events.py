@@ -237,12 +237,13 @@ def _pass(
     mark: tuple[BreakpointProgram, int] | None = None,
 ) -> None:
     """Step over a breakpoint that is not reported, and go on with what the thread was resumed for."""
-    stepping.step_over(tracer, thread, address)
+    is_done = stepping.step_over(tracer, thread, address)
     if not thread.stopped:
         if halting and thread.halt_reported:
             tracer.interrupt(thread)
         return
-    interrupted = registers.read_pc(thread) == address
+    # An instruction may lead to itself.
+    interrupted = not is_done and registers.read_pc(thread) == address
     if interrupted:
         thread.passed = mark
     if thread.event is None:

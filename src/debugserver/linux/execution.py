@@ -125,9 +125,10 @@ class LinuxExecution(Execution):
         tracer.find_dead_leaders()
         if event := self._next_collected():
             return event
-        # Nothing: now the wake-ups that have come mean nothing any more, unless a status came just before.
+        # Nothing: now the wake-ups that have come mean nothing any more, unless something happened just before.
         tracer.drain_wakeup()
         tracer.collect()
+        tracer.find_dead_leaders()
         return self._next_collected()
 
     def _next_collected(self) -> Event | None:

@@ -36,11 +36,13 @@ _SYSTEM_CALLS = (b"\x0f\x05", b"\x0f\x34", b"\xcd\x80")
 """syscall, sysenter and int 0x80."""
 
 
-def step_over(tracer: Tracer, thread: LinuxThread, address: int) -> None:
+def step_over(tracer: Tracer, thread: LinuxThread, address: int) -> bool:
     """Run the one instruction under the breakpoint at `address`, where the stopped thread stands. Afterwards it is
-    stopped, unless something else happened to it, which has been taken care of then."""
-    if compute(thread, address) or _run_elsewhere(tracer, thread, address):
-        return
+    stopped, unless something else happened to it, which has been taken care of then; True: nothing else can have."""
+    if compute(thread, address):
+        return True
+    if _run_elsewhere(tracer, thread, address):
+        return False
     process = thread.process
     tracer.hold([process, *tracer.table.sharers(process)])
     try:
@@ -50,9 +52,10 @@ def step_over(tracer: Tracer, thread: LinuxThread, address: int) -> None:
         finally:
             process.breakpoints.put_back(address, process.memory)
     except MemoryFault:
-        return  # It was killed meanwhile, and so has no memory; its end is still to come.
+        pass  # It was killed meanwhile, and so has no memory; its end is still to come.
     finally:
         tracer.let_go(but=thread)
+    return False
 
 
 def _step(tracer: Tracer, thread: LinuxThread) -> None:
