@@ -197,7 +197,7 @@ def _make_target(line: CommandLine, terminal: PseudoTerminal | None, log: Log) -
     if line.stdio == "client":
         return LinuxTarget(line.launch, terminal.output_streams(), terminal, log=log.text)
     if line.stdio == "client-pty":
-        return LinuxTarget(line.launch, terminal.streams(), terminal, terminal, log.text)
+        return LinuxTarget(line.launch, terminal.shared_streams(), terminal, terminal, log.text)
     return LinuxTarget(line.launch, terminal.streams(), log=log.text)
 
 

@@ -357,14 +357,17 @@ def test_what_is_typed_at_the_client_goes_to_the_program(serve: Callable[..., Se
         assert client.console == b"a line\r\n43 132\r\nread a line\r\n"
 
 
-def test_an_interrupt_key_typed_at_the_client_is_a_signal(serve: Callable[..., Server]) -> None:
-    with connected(serve(*shell("read line"), options=IN_HAND).address) as client:
-        assert client.request(b"I03") == b"OK"
+def test_children_outlive_their_parent_on_a_terminal_in_hand(serve: Callable[..., Server], tmp_path: Path) -> None:
+    """Whoever leads a terminal's session takes all others there along; lldb-server's programs do not lead one."""
+    done = tmp_path / "done"
+    script = f"(sleep 0.3; echo lived > {done}) & exit 0"
+    with connected(serve(*shell(script), options=IN_HAND).address) as client:
         client.resume()
-        assert client.wait_stop().signal == SIGINT
+        assert client.wait_stop().kind == "W"
+        wait_until(lambda: done.exists() and done.read_text() == "lived\n", "the child has lived on")
 
 
-def test_a_program_with_all_streams_elsewhere_has_no_terminal(tmp_path: Path) -> None:
+def test_a_program_with_all_streams_elsewhere_prints_nothing_here(tmp_path: Path) -> None:
     out = tmp_path / "out"
     files = (f"--stdin={os.devnull}", f"--stdout={out}", f"--stderr={out}")
     with Server(OURS, *IN_HAND, *files, "localhost:0", *shell("tty </dev/tty || echo no terminal")) as server:

@@ -54,6 +54,11 @@ class PseudoTerminal(ProgramOutput, ProgramInput):
         name = os.ttyname(self._slave)
         return Streams(name, name, name, terminal=name)
 
+    def shared_streams(self) -> Streams:
+        """For a program that must not lead a session: its children would be hung up on (SIGHUP) when it ends."""
+        name = os.ttyname(self._slave)
+        return Streams(name, name, name)
+
     def output_streams(self) -> Streams:
         """For a program that only prints, and whose lines arrive as they were printed."""
         mode = termios.tcgetattr(self._slave)
