@@ -167,7 +167,7 @@ def test_breakpoints_come_and_go_while_everything_runs(gdb: Gdb, serve: Callable
         conversation.send("continue -a &")
         server.output.wait_for("ready")
         for number in range(3):
-            conversation.run(f"tbreak turn if number == {number}")
+            conversation.send(f"tbreak turn if number == {number}")
             conversation.wait_for(rf"hit Temporary breakpoint \d+, turn \(number={number}\)")
             assert sum(states(conversation).values()) == 10 - number
         conversation.run("set var done = 1")

@@ -77,7 +77,7 @@ def test_every_register_has_a_value(both: Both, tmp_path: Path) -> None:
         yield stop(side, side.ask(b"vCont;c"))
         yield register_file(side, side.ask(b"g"))
 
-    both(scenario, "localhost:0", build(tmp_path), offered="multiprocess+;xmlRegisters=i386")
+    both(scenario, "localhost:0", build(tmp_path), offered="multiprocess+;vContSupported+;xmlRegisters=i386")
 
 
 def sizes(side: Side) -> list[int]:

@@ -171,7 +171,8 @@ def test_traps_are_hidden(debug: Callable[..., Session]) -> None:
 
 
 def test_writes_under_a_trap(debug: Callable[..., Session]) -> None:
-    """The program's new bytes are what a client reads, and what is there when the breakpoint goes."""
+    """The program's new bytes are what a client reads, and what is there when the program goes on without the
+    breakpoint."""
     session, _ = at_pages(debug)
     text = session.symbols["text"]
     session.insert("text")
@@ -179,6 +180,8 @@ def test_writes_under_a_trap(debug: Callable[..., Session]) -> None:
     assert in_memory(session, text - 1, 3) == b"a" + TRAP + b"c"
     assert session.client.read_memory(text - 1, 3) == b"abc"
     session.remove("text")
+    assert session.client.read_memory(text - 1, 3) == b"abc"
+    assert session.go().kind == "T"  # at what is no instruction
     assert in_memory(session, text - 1, 3) == b"abc"
 
 
