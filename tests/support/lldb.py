@@ -135,13 +135,14 @@ class LldbSession:
         self._process.kill()
 
     def wait(self, deadline: float = 2 * DEADLINE) -> None:
-        """Until it has ended."""
+        """Until it has ended, and all that it has printed is here."""
         try:
             self._process.wait(deadline)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait(DEADLINE)
             raise AssertionError(f"LLDB did not end within {deadline} s:\n{self.text}") from None
+        self._output.wait_end()
 
     def wait_for(self, pattern: str) -> str:
         """Until it has printed this; the match."""

@@ -61,10 +61,14 @@ class Output:
                 assert self._changed.wait(end - time.monotonic()), f"waited {deadline} s {seen}"
             return match
 
-    def close(self, deadline: float = DEADLINE) -> None:
-        """Wait until every process that could write is gone."""
+    def wait_end(self, deadline: float = DEADLINE) -> None:
+        """Wait until every process that could write is gone, and all that they wrote is here."""
         self._reader.join(deadline)
         assert not self._reader.is_alive(), f"a process still holds the pipe after:\n{self.text}"
+
+    def close(self, deadline: float = DEADLINE) -> None:
+        """The same, and be done with it."""
+        self.wait_end(deadline)
         self._pipe.close()
 
 
