@@ -14,7 +14,7 @@ from debugserver.arch.banks import NT_PRSTATUS
 from debugserver.errors import MemoryFault, TargetError
 from debugserver.linux import events, ptrace, registers, scratch
 from debugserver.linux.waits import Stopped
-from debugserver.target.model import ActionKind
+from debugserver.target.model import ActionKind, StopReason
 
 if TYPE_CHECKING:
     from debugserver.arch.instructions import Instructions, Relocated
@@ -184,7 +184,7 @@ def compute_step(tracer: Tracer, thread: LinuxThread) -> bool:
     pc = registers.read_pc(thread)
     for _ in range(_MOST_COMPUTED - thread.computed):
         before = pc
-        if pc in breakpoints or not _is_executable(tracer, thread.process, pc) or not compute(thread, pc):
+        if pc in breakpoints or not _is_executable(tracer, thread, pc) or not compute(thread, pc):
             _note_system_call(thread.process, pc)
             return False
         thread.computed += 1
@@ -196,9 +196,13 @@ def compute_step(tracer: Tracer, thread: LinuxThread) -> bool:
     return False
 
 
-def _is_executable(tracer: Tracer, process: LinuxProcess, pc: int) -> bool:
-    """Whether the CPU would run what is there. What may have changed mappings has had us forget them."""
+def _is_executable(tracer: Tracer, thread: LinuxThread, pc: int) -> bool:
+    """Whether the CPU would run what is there, as it has just run a breakpoint that was hit. What may have changed
+    mappings has had us forget them."""
+    process, last = thread.process, thread.last_stop
     if process.executable is None:
+        if last.reason is StopReason.SOFTWARE_BREAKPOINT and last.address == pc:
+            return True
         regions = tracer.procfs.regions(process.pid)
         process.executable = tuple((region.start, region.end) for region in regions if "x" in region.permissions)
     return any(start <= pc < end for start, end in process.executable)
