@@ -43,8 +43,7 @@ class LinuxThreadState(ThreadState):
         return int.from_bytes(data, "little")
 
     def read(self, address: int, length: int) -> bytes:
-        process = self._thread.process
-        return process.breakpoints.hide(address, process.memory.read(address, length))
+        return self._thread.process.read(address, length)
 
 
 def is_reported(thread: LinuxThread, program: BreakpointProgram) -> bool:

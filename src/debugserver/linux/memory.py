@@ -88,8 +88,7 @@ class LinuxMemory(Memory):
         self._table = table
 
     def read_memory(self, pid: int, address: int, length: int) -> bytes:
-        process = self._table.process(pid)
-        return process.breakpoints.hide(address, process.memory.read(address, length))
+        return self._table.process(pid).read(address, length)
 
     def write_memory(self, pid: int, address: int, data: bytes) -> None:
         process = self._table.process(pid)

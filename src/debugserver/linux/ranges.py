@@ -38,7 +38,7 @@ def begin(thread: LinuxThread) -> bool:
     if not action.start <= pc < action.end:
         return False
     try:
-        code = stepping.read_code(process, action.start, action.end - action.start + instructions.longest)
+        code = process.read(action.start, action.end - action.start + instructions.longest)
         plan = _plan(instructions, code, action.start, action.end, pc)
         if plan is None or pc in plan.stepped:
             return False

@@ -152,11 +152,6 @@ def instructions_of(thread: LinuxThread) -> Instructions | None:
     return instructions
 
 
-def read_code(process: LinuxProcess, address: int, longest: int) -> bytes:
-    """Without breakpoints."""
-    return process.breakpoints.hide(address, process.memory.read(address, longest))
-
-
 def compute(thread: LinuxThread, address: int) -> bool:
     """Do to the registers and memory of a stopped thread what the instruction at `address`, its pc, does; whether that
     was possible. Not where a watchpoint might be hit."""
@@ -164,7 +159,7 @@ def compute(thread: LinuxThread, address: int) -> bool:
     if instructions is None or thread.process.watchpoints.in_use:
         return False
     try:
-        computation = instructions.computation(read_code(thread.process, address, instructions.longest), address)
+        computation = instructions.computation(thread.process.read(address, instructions.longest), address)
         if computation is None:
             return False
         computation(registers.bank(thread, NT_PRSTATUS), _OwnMemory(thread))
@@ -228,7 +223,7 @@ def _run_elsewhere(tracer: Tracer, thread: LinuxThread, address: int) -> bool:
     try:
         if _in_restartable_sequence(thread):
             return False
-        relocated = instructions.relocate(read_code(process, address, instructions.longest), address, slot)
+        relocated = instructions.relocate(process.read(address, instructions.longest), address, slot)
         if relocated is None:
             return False
         process.memory.write(slot, relocated.code)

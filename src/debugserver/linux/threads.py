@@ -173,6 +173,10 @@ class LinuxProcess:
         self.at_end: Callable[[], None] = lambda: None
         """Called when it is gone, or let go."""
 
+    def read(self, address: int, length: int) -> bytes:
+        """Its memory without our breakpoints: what is readable from `address` on. MemoryFault if nothing is."""
+        return self.breakpoints.hide(address, self.memory.read(address, length))
+
     def runs(self, but: LinuxThread | None = None) -> bool:
         """Whether the client counts any of its threads as running; not counting `but`."""
         return any(thread.resumed and thread is not but for thread in self.threads.values())
