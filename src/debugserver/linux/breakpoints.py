@@ -185,7 +185,10 @@ class LinuxBreakpoints(SoftwareBreakpoints):
     def insert_breakpoint(self, pid: int, address: int, kind: int, program: BreakpointProgram = UNCONDITIONAL) -> None:
         process = self._table.process(pid)
         process.breakpoints.insert(address, process.memory)
-        process.breakpoints.programs[address] = program
+        if program is not UNCONDITIONAL:
+            process.breakpoints.programs[address] = program
+        else:
+            process.breakpoints.programs.pop(address, None)
 
     def remove_breakpoint(self, pid: int, address: int, kind: int) -> None:
         process = self._table.process(pid)

@@ -64,9 +64,11 @@ def note_other_stop(thread: LinuxThread) -> None:
     if not programs:
         return
     try:
-        program = programs.get(registers.read_pc(thread), UNCONDITIONAL)
+        program = programs.get(registers.read_pc(thread))
+        if program is None or not program.commands:
+            return
         mark = program, registers.read_sp(thread)
-        if program.commands and thread.passed != mark:
+        if thread.passed != mark:
             program.note_other_stop(LinuxThreadState(thread))
             thread.passed = mark
     except NoSuchThread:

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 from debugserver.errors import MemoryFault, NoSuchProcess, NoSuchThread
 from debugserver.linux import conditions, family, ptrace, ranges, registers, stepping, watchpoints
 from debugserver.linux.release import release_stopped
-from debugserver.linux.waits import Exited, Stopped
-from debugserver.target.conditions import UNCONDITIONAL
+from debugserver.linux.waits import Exited, StopKind, Stopped
 from debugserver.target.model import ActionKind, ProcessExit, Stop, StopReason
 
 if TYPE_CHECKING:
@@ -64,8 +63,9 @@ def handle_stop(tracer: Tracer, thread: LinuxThread, status: Stopped) -> None:
     ran_through = bool(thread.range_stops)
     if ran_through:
         ranges.end(thread)
-    thread.signal_stop = status.is_signal
-    thread.in_system_call = not (status.is_signal or status.event == ptrace.EVENT_STOP)
+    kind = status.kind
+    thread.signal_stop = kind is StopKind.SIGNAL
+    thread.in_system_call = kind is StopKind.EVENT or kind is StopKind.SYSTEM_CALL
     try:
         finished = _classify(tracer, thread, status, halting)
     except (NoSuchThread, NoSuchProcess):
@@ -90,18 +90,18 @@ def _settle(tracer: Tracer, thread: LinuxThread, halting: bool) -> None:
 
 def _classify(tracer: Tracer, thread: LinuxThread, status: Stopped, halting: bool) -> bool:
     """Set `thread.event` if there is one. False: the stop was taken care of and the thread may be gone or running."""
-    if status.is_system_call:
-        return _classify_system_call(thread)
-    if status.is_signal:
+    if status.kind is StopKind.SIGNAL:
         return _classify_signal(tracer, thread, status.signal, halting)
-    if status.event == ptrace.EVENT_STOP:
-        return _classify_event_stop(tracer, thread, status, halting)
-    return family.handle_event(tracer, thread, status.event)
+    if status.kind is StopKind.SYSTEM_CALL:
+        return _classify_system_call(thread)
+    if status.kind is StopKind.EVENT:
+        return family.handle_event(tracer, thread, status.event)
+    return _classify_interrupt(tracer, thread, status.kind, halting)
 
 
-def _classify_event_stop(tracer: Tracer, thread: LinuxThread, status: Stopped, halting: bool) -> bool:
+def _classify_interrupt(tracer: Tracer, thread: LinuxThread, kind: StopKind, halting: bool) -> bool:
     """An interrupt, a group-stop or its end, or the first stop of a new thread."""
-    thread.group_stopped = status.is_group_stop and thread.process.keeps_job_stop
+    thread.group_stopped = kind is StopKind.GROUP and thread.process.keeps_job_stop
     if thread.exec_path:
         family.report_exec(tracer, thread)
     elif halting and ptrace.has_pending_trap(thread.tid):
@@ -204,7 +204,11 @@ def _classify_breakpoint(tracer: Tracer, thread: LinuxThread, halting: bool) -> 
 
 def _hit(tracer: Tracer, thread: LinuxThread, address: int, halting: bool) -> bool:
     """A thread stands at a breakpoint: report it, or have it pass."""
-    program = thread.process.breakpoints.programs.get(address, UNCONDITIONAL)
+    program = thread.process.breakpoints.programs.get(address)
+    if program is None:
+        thread.passed = None
+        thread.event = Stop(thread.id, signal.SIGTRAP, StopReason.SOFTWARE_BREAKPOINT, address)
+        return True
     mark = program, registers.read_sp(thread)
     passed = thread.passed == mark
     if tracer.holding and (passed or program.commands):

@@ -15,7 +15,7 @@ from debugserver.target.capabilities import (
     SystemCalls,
     ThreadEvents,
 )
-from debugserver.target.model import ProcessExit, Stop, StopReason
+from debugserver.target.model import ActionKind, ProcessExit, Stop, StopReason
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -73,7 +73,7 @@ class LinuxExecution(Execution):
         thread.event = None
         if not thread.stopped:
             return
-        if thread.stepping and alone and self._is_computed(thread):
+        if alone and action.kind is not ActionKind.CONTINUE and self._is_computed(thread):
             thread.stop_signal = 0
             thread.event = Stop(thread.id, signal.SIGTRAP, StopReason.STEP)
             self._tracer.report(thread)
@@ -121,8 +121,9 @@ class LinuxExecution(Execution):
 
     def next_event(self) -> Event | None:
         tracer = self._tracer
+        if event := self._next_collected():
+            return event
         tracer.collect()
-        tracer.find_dead_leaders()
         if event := self._next_collected():
             return event
         # Nothing: now the wake-ups that have come mean nothing any more, unless something happened just before.
@@ -187,13 +188,11 @@ class LinuxExecution(Execution):
 
     def halt_all(self) -> None:
         tracer = self._tracer
-        processes = tracer.table.processes()
-        if any(not thread.stopped for process in processes for thread in process.threads.values()):
-            tracer.hold(processes)
-            self._forget_resumes()
-            tracer.let_go()
-        else:
-            self._forget_resumes()
+        if tracer.table.rests():
+            return
+        tracer.hold(tracer.table.processes())
+        self._forget_resumes()
+        tracer.let_go()
 
     def _forget_resumes(self) -> None:
         for process in self._tracer.table.processes():

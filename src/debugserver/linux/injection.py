@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import errno
 import os
-import signal
 from typing import TYPE_CHECKING
 
 from debugserver.errors import MemoryFault, TargetError
 from debugserver.linux import events, ptrace, registers
-from debugserver.linux.waits import Exited, Stopped
+from debugserver.linux.waits import STEPPED, Exited, StopKind, Stopped
 from debugserver.target.capabilities import Allocation
 
 if TYPE_CHECKING:
@@ -156,11 +155,11 @@ class _Injection:
 
     def _step(self, end: int) -> None:
         for status in self._statuses():
-            if status.is_signal and status.signal == signal.SIGTRAP:
+            if status == STEPPED:
                 if self._calls.program_counter(ptrace.read_general_registers(self._thread.tid)) == end:
                     return
                 break
-            if status.is_signal:
+            if status.kind is StopKind.SIGNAL:
                 self._came_between.append(status.signal)
         raise TargetError(f"thread {self._thread.tid} could not run a system call")
 

@@ -57,7 +57,8 @@ def flush(thread: LinuxThread) -> None:
 
 def read_pc(thread: LinuxThread) -> int:
     """The program counter."""
-    pc: int = _POINTER.unpack_from(bank(thread, NT_PRSTATUS), amd64.RIP_OFFSET)[0]
+    general = thread.banks.get(NT_PRSTATUS) or bank(thread, NT_PRSTATUS)
+    pc: int = _POINTER.unpack_from(general, amd64.RIP_OFFSET)[0]
     return pc
 
 
@@ -88,7 +89,8 @@ def read_thread_pointer(thread: LinuxThread) -> bytes:
 
 def write_pc(thread: LinuxThread, value: int) -> None:
     """Move the program counter of a thread that is in no system call."""
-    _POINTER.pack_into(bank(thread, NT_PRSTATUS), amd64.RIP_OFFSET, value)
+    general = thread.banks.get(NT_PRSTATUS) or bank(thread, NT_PRSTATUS)
+    _POINTER.pack_into(general, amd64.RIP_OFFSET, value)
     thread.dirty_banks.add(NT_PRSTATUS)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from debugserver.errors import NoSuchThread
 from debugserver.linux import ptrace, registers, watchpoints
+from debugserver.linux.waits import StopKind
 
 if TYPE_CHECKING:
     from debugserver.linux.threads import LinuxThread
@@ -39,5 +40,5 @@ def _is_passed_on(tracer: Tracer, number: int) -> bool:
 def release_stopped(tracer: Tracer, thread: LinuxThread, status: Stopped) -> None:
     """Detach a thread that was to go when it next stopped, which is now."""
     thread.stopped = True
-    thread.stop_signal = status.signal if status.is_signal else 0
+    thread.stop_signal = status.signal if status.kind is StopKind.SIGNAL else 0
     release(tracer, thread)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from debugserver.arch.banks import NT_PRSTATUS
 from debugserver.errors import MemoryFault, TargetError
 from debugserver.linux import events, ptrace, registers, scratch
-from debugserver.linux.waits import Stopped
+from debugserver.linux.waits import STEPPED, StopKind, Stopped
 from debugserver.target.model import ActionKind, StopReason
 
 if TYPE_CHECKING:
@@ -26,14 +26,15 @@ _FAULTS = frozenset({signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL
 _PAGE = 4096
 _PATIENCE = 0.02
 """Seconds after which a thread that is still stepping is looked at."""
-_STEPPED = Stopped(signal.SIGTRAP, 0)
 _TRAP_TRACE = 2
 _RSEQ_CS = 8
 """offsetof(struct rseq, rseq_cs)."""
 _MOST_COMPUTED = 32
 """Instructions in a row. In a range, whatever goes back is a loop, which the CPU runs faster."""
 _SYSTEM_CALLS = (b"\x0f\x05", b"\x0f\x34", b"\xcd\x80")
-"""syscall, sysenter and int 0x80."""
+"""syscall, sysenter and int 0x80: mappings may be others afterwards."""
+_LONGEST = 16
+"""As many bytes as an instruction of any CPU has, or more."""
 
 
 def step_over(tracer: Tracer, thread: LinuxThread, address: int) -> bool:
@@ -60,7 +61,7 @@ def step_over(tracer: Tracer, thread: LinuxThread, address: int) -> bool:
 
 def _step(tracer: Tracer, thread: LinuxThread) -> None:
     status, put_off = _step_from(tracer, thread, registers.read_pc(thread))
-    if status == _STEPPED:
+    if status == STEPPED:
         thread.stopped = thread.signal_stop = True
         _deliver(tracer, thread, put_off)
         return
@@ -80,7 +81,7 @@ def _step_from(tracer: Tracer, thread: LinuxThread, pc: int) -> tuple[Status | N
         given = 0
         thread.stopped = False
         status = _await_step(tracer, thread)
-        if not isinstance(status, Stopped) or not status.is_signal:
+        if not isinstance(status, Stopped) or status.kind is not StopKind.SIGNAL:
             return status, put_off
         by_instruction = status.signal in _FAULTS and ptrace.signal_code(thread.tid) > 0
         if by_instruction or registers.read_pc(thread) != pc:
@@ -103,7 +104,7 @@ def _deliver(tracer: Tracer, thread: LinuxThread, put_off: list[bytearray]) -> N
         return
     _send_again(thread, put_off[1:])
     ptrace.write_siginfo(thread.tid, put_off[0])
-    events.handle_stop(tracer, thread, Stopped(_signal_of(put_off[0]), 0))
+    events.handle_stop(tracer, thread, Stopped(StopKind.SIGNAL, _signal_of(put_off[0])))
 
 
 def _send_again(thread: LinuxThread, put_off: list[bytearray]) -> None:
@@ -122,23 +123,23 @@ def _signal_of(info: bytearray) -> int:
 class _OwnMemory:
     """A thread's memory as it would reach it itself (arch.instructions.MemoryAccess)."""
 
-    __slots__ = ("_breakpoints", "_forced", "_process", "_tid")
+    __slots__ = ("_forced", "_process", "_tid")
 
     def __init__(self, thread: LinuxThread, *, forced: bool = False) -> None:
         """`forced`: it has been there already, so nothing can be in the way."""
         self._tid = thread.tid
         self._process = thread.process
-        self._breakpoints = thread.process.breakpoints
         self._forced = forced
 
     def read(self, address: int, length: int) -> bytes:
-        return self._breakpoints.hide(address, ptrace.read_user(self._tid, address, length))
+        return self._process.breakpoints.hide(address, ptrace.read_user(self._tid, address, length))
 
     def write(self, address: int, data: bytes) -> None:
+        memory, breakpoints = self._process.memory, self._process.breakpoints
         if self._forced:
-            self._process.memory.write(address, self._breakpoints.keep(address, data, self._process.memory))
+            memory.write(address, breakpoints.keep(address, data, memory))
             return
-        if self._breakpoints.overlaps(address, len(data)) or address // _PAGE != (address + len(data) - 1) // _PAGE:
+        if breakpoints.overlaps(address, len(data)) or address // _PAGE != (address + len(data) - 1) // _PAGE:
             raise MemoryFault(address)
         ptrace.write_user(self._tid, address, data)
 
@@ -155,14 +156,26 @@ def instructions_of(thread: LinuxThread) -> Instructions | None:
 def compute(thread: LinuxThread, address: int) -> bool:
     """Do to the registers and memory of a stopped thread what the instruction at `address`, its pc, does; whether that
     was possible. Not where a watchpoint might be hit."""
+    return _compute(thread, address, _code(thread, address))
+
+
+def _code(thread: LinuxThread, address: int) -> bytes:
+    """What the program has there; nothing where nothing can be read."""
+    try:
+        return thread.process.read(address, _LONGEST)
+    except MemoryFault:
+        return b""
+
+
+def _compute(thread: LinuxThread, address: int, code: bytes) -> bool:
     instructions = instructions_of(thread)
     if instructions is None or thread.process.watchpoints.in_use:
         return False
+    computation = instructions.computation(code, address)
+    if computation is None:
+        return False
     try:
-        computation = instructions.computation(thread.process.read(address, instructions.longest), address)
-        if computation is None:
-            return False
-        computation(registers.bank(thread, NT_PRSTATUS), _OwnMemory(thread))
+        computation(thread.banks[NT_PRSTATUS], _OwnMemory(thread))
     except MemoryFault:
         return False
     thread.dirty_banks.add(NT_PRSTATUS)
@@ -174,17 +187,19 @@ def compute_step(tracer: Tracer, thread: LinuxThread) -> bool:
 
     False: the rest is to be run. Nothing is delivered or caught meanwhile, as if it came after the step; so that it
     does come, every now and then one is left to the CPU."""
-    breakpoints = thread.process.breakpoints
-    action = thread.action
+    process, action = thread.process, thread.action
     pc = registers.read_pc(thread)
     for _ in range(_MOST_COMPUTED - thread.computed):
-        before = pc
-        if pc in breakpoints or not _is_executable(tracer, thread, pc) or not compute(thread, pc):
-            _note_system_call(thread.process, pc)
+        code = _code(thread, pc)
+        if pc in process.breakpoints or not _is_executable(tracer, thread, pc) or not _compute(thread, pc, code):
+            if not code or code.startswith(_SYSTEM_CALLS):
+                process.executable = None
             return False
         thread.computed += 1
-        pc = registers.read_pc(thread)
-        if action.kind is ActionKind.STEP or not action.start <= pc < action.end:
+        if action.kind is ActionKind.STEP:
+            return True
+        before, pc = pc, registers.read_pc(thread)
+        if not action.start <= pc < action.end:
             return True
         if pc <= before:
             return False
@@ -200,16 +215,10 @@ def _is_executable(tracer: Tracer, thread: LinuxThread, pc: int) -> bool:
             return True
         regions = tracer.procfs.regions(process.pid)
         process.executable = tuple((region.start, region.end) for region in regions if "x" in region.permissions)
-    return any(start <= pc < end for start, end in process.executable)
-
-
-def _note_system_call(process: LinuxProcess, pc: int) -> None:
-    """The instruction is left to the CPU: if it enters the kernel, mappings may be others afterwards."""
-    try:
-        if process.memory.read(pc, 2) in _SYSTEM_CALLS:
-            process.executable = None
-    except MemoryFault:
-        process.executable = None
+    for start, end in process.executable:  # noqa: SIM110 - asked for every step: a generator costs more
+        if start <= pc < end:
+            return True
+    return False
 
 
 def _run_elsewhere(tracer: Tracer, thread: LinuxThread, address: int) -> bool:
@@ -223,7 +232,7 @@ def _run_elsewhere(tracer: Tracer, thread: LinuxThread, address: int) -> bool:
     try:
         if _in_restartable_sequence(thread):
             return False
-        relocated = instructions.relocate(process.read(address, instructions.longest), address, slot)
+        relocated = instructions.relocate(_code(thread, address), address, slot)
         if relocated is None:
             return False
         process.memory.write(slot, relocated.code)
@@ -257,8 +266,8 @@ def _step_in_slot(tracer: Tracer, thread: LinuxThread, relocated: Relocated, slo
         if status is not None:
             events.handle_status(tracer, thread.tid, status)
         return True
-    thread.stopped, thread.signal_stop = True, status.is_signal
-    stepped = status == _STEPPED and ptrace.signal_code(thread.tid) == _TRAP_TRACE
+    thread.stopped, thread.signal_stop = True, status.kind is StopKind.SIGNAL
+    stepped = status == STEPPED and ptrace.signal_code(thread.tid) == _TRAP_TRACE
     general = registers.bank(thread, NT_PRSTATUS)
     thread.dirty_banks.add(NT_PRSTATUS)
     if stepped or registers.read_pc(thread) != slot:
@@ -269,7 +278,7 @@ def _step_in_slot(tracer: Tracer, thread: LinuxThread, relocated: Relocated, slo
         _deliver(tracer, thread, put_off)
         return True
     _send_again(thread, put_off)
-    if status.is_signal and status.signal in _FAULTS:
+    if thread.signal_stop and status.signal in _FAULTS:
         # The instruction's own doing: in its own place it does it again, and the signal says where.
         return False
     events.handle_stop(tracer, thread, status)

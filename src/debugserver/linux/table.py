@@ -32,11 +32,20 @@ class ProcessTable:
         """Whether clients see this one; None: any."""
         if pid is not None:
             process = self._processes.get(pid)
-            return process is not None and not process.is_hidden
+            return process is not None and process.guest_of is None and process.announced
         for process in self._processes.values():  # noqa: SIM110 - asked for every packet: a generator costs more
             if process.guest_of is None and process.announced:
                 return True
         return False
+
+    def rests(self) -> bool:
+        """Whether no thread that clients see runs: not to them, nor for a purpose of our own."""
+        for process in self._processes.values():
+            if process.guest_of is None and process.announced:
+                for thread in process.threads.values():
+                    if thread.resumed or not thread.stopped:
+                        return False
+        return True
 
     def has_thread(self, thread: ThreadId) -> bool:
         """Whether clients see it."""
@@ -46,7 +55,7 @@ class ProcessTable:
     def process(self, pid: int) -> LinuxProcess:
         """NoSuchProcess unless clients see it."""
         process = self._processes.get(pid)
-        if process is None or process.is_hidden:
+        if process is None or process.guest_of is not None or not process.announced:
             raise NoSuchProcess(f"process {pid} is not being debugged")
         return process
 

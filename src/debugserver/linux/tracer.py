@@ -92,7 +92,7 @@ class Tracer:
     def run(self, thread: LinuxThread) -> None:
         """Let a stopped thread run or step, with its signal. One that was killed meanwhile reports its end by
         itself."""
-        self.log("threads", "run %d: %s, signal %d", thread.tid, thread.action.kind.value, thread.signal)
+        self.log("threads", "run %d: %s, signal %d", thread.tid, thread.action.kind, thread.signal)
         process = thread.process
         if thread.signal in _STOP_SIGNALS:
             process.keeps_job_stop = True

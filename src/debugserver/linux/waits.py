@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import signal
+from enum import Enum, auto
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -21,30 +22,35 @@ class Exited(NamedTuple):
     signal: int
 
 
+class StopKind(Enum):
+    """The kinds of ptrace-stop."""
+
+    SIGNAL = auto()
+    """A signal on its way, or a trap of the debugger's making."""
+    SYSTEM_CALL = auto()
+    """Entry of or return from a system call (PTRACE_O_TRACESYSGOOD)."""
+    EVENT = auto()
+    """In the middle of a system call: a birth, an exec."""
+    INTERRUPT = auto()
+    """PTRACE_INTERRUPT, the end of a group-stop, or the first stop of a new thread."""
+    GROUP = auto()
+    """Job control stopped the process."""
+
+
 class Stopped(NamedTuple):
-    """A ptrace-stop: a signal on its way, or (`event` not 0) an event. Of EVENT_STOP with a signal other than
-    SIGTRAP, a group-stop."""
+    """A ptrace-stop; with the signal on its way, or (of EVENT) the event."""
 
+    kind: StopKind
     signal: int
-    event: int
-
-    @property
-    def is_system_call(self) -> bool:
-        """Entry of or return from a system call (PTRACE_O_TRACESYSGOOD)."""
-        return self.signal == signal.SIGTRAP | 0x80
-
-    @property
-    def is_signal(self) -> bool:
-        """A signal on its way (or a trap of the debugger's making)."""
-        return self.event == 0 and not self.is_system_call
-
-    @property
-    def is_group_stop(self) -> bool:
-        """Job control stopped the process."""
-        return self.event == ptrace.EVENT_STOP and self.signal != signal.SIGTRAP
+    event: int = 0
 
 
 Status = Exited | Stopped
+
+STEPPED = Stopped(StopKind.SIGNAL, signal.SIGTRAP)
+"""What a step ends with, and a breakpoint."""
+
+_SYSTEM_CALL = signal.SIGTRAP | 0x80
 
 
 @lru_cache
@@ -54,7 +60,12 @@ def decode(status: int) -> Status:
         return Exited(os.WEXITSTATUS(status), 0)
     if os.WIFSIGNALED(status):
         return Exited(0, os.WTERMSIG(status))
-    return Stopped(os.WSTOPSIG(status), status >> 16)
+    number, event = os.WSTOPSIG(status), status >> 16
+    if event == ptrace.EVENT_STOP:
+        return Stopped(StopKind.INTERRUPT if number == signal.SIGTRAP else StopKind.GROUP, number, event)
+    if event:
+        return Stopped(StopKind.EVENT, number, event)
+    return Stopped(StopKind.SYSTEM_CALL if number == _SYSTEM_CALL else StopKind.SIGNAL, number)
 
 
 _NOW = os.WNOHANG | WALL

@@ -40,6 +40,8 @@ class WatchpointTable:
         self._points: dict[_Point, list[Slot]] = {}
         self._slots: list[Slot | None] = [None] * x86_debug.SLOTS
         self._users = [0] * x86_debug.SLOTS
+        self.in_use = False
+        """Whether there is any point."""
         self.values: tuple[int, ...] | None = None
         """What every thread's debug registers are to hold: four addresses and the control word; None: never used."""
 
@@ -101,11 +103,7 @@ class WatchpointTable:
     def _update(self) -> None:
         addresses = (slot.address if slot else 0 for slot in self._slots)
         self.values = (*addresses, x86_debug.control_word(self._slots))
-
-    @property
-    def in_use(self) -> bool:
-        """Whether there is any point."""
-        return bool(self._points)
+        self.in_use = bool(self._points)
 
     def watches(self, address: int) -> bool:
         """Whether a slot begins there."""

@@ -129,8 +129,8 @@ class Client:
         """Send what the stub has for the client."""
         if data := self.stub.data_to_send():
             self._log.bytes("remote", "sent", data)
-            self.connection.send(data)
-            self._watch()
+            if not self.connection.send(data):
+                self._watch()
 
     def close(self) -> None:
         """End the conversation and hang up."""

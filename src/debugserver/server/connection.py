@@ -91,14 +91,13 @@ class Connection:
             self._room = _BUFFER_SIZE
         return data
 
-    def send(self, data: bytes) -> None:
-        """Send now what the client takes, and keep the rest for `flush`."""
-        if self._pending:
-            self._pending += data
-            return
-        sent = self._write(data)
-        if sent < len(data):
-            self._pending += memoryview(data)[sent:]
+    def send(self, data: bytes) -> bool:
+        """Send now what the client takes, and keep the rest for `flush`; whether all is sent."""
+        sent = 0 if self._pending else self._write(data)
+        if sent == len(data):
+            return True
+        self._pending += memoryview(data)[sent:]
+        return False
 
     def flush(self) -> None:
         """Send on; to be called when the client takes more."""

@@ -25,14 +25,16 @@ class Log:
 
     def bytes(self, component: str, what: str, data: bytes) -> None:
         """Log what went over the wire, cut where it is long."""
-        if self._wanted(component):
+        settings = self._settings
+        if (settings.debug or settings.verbosity < 0) and self._wanted(component):
             rest = len(data) - _LONGEST
             text = data[:_LONGEST].decode("ascii", "backslashreplace")
             self._write(component, f'{what} "{text}"' + (f" and {rest} bytes more" if rest > 0 else ""))
 
     def text(self, component: str, form: str, *values: object) -> None:
         """Log one line; it is put together (`form % values`) only if somebody wants it."""
-        if self._wanted(component):
+        settings = self._settings
+        if (settings.debug or settings.verbosity < 0) and self._wanted(component):
             self._write(component, form % values)
 
     def close(self) -> None:
@@ -43,8 +45,6 @@ class Log:
 
     def _wanted(self, component: str) -> bool:
         settings = self._settings
-        if not settings.debug and settings.verbosity >= 0:
-            return False
         return component in settings.debug or settings.verbosity <= _VERBOSITY[component]
 
     def _write(self, component: str, text: str) -> None:

@@ -88,7 +88,7 @@ class Console:
 
     def flush(self) -> None:
         """Send all that there is, before the client is told of a stop."""
-        if self._session.non_stop and not self._takes_notifications:
+        if self._output is None or (self._session.non_stop and not self._takes_notifications):
             return
         for _ in range(_MOST_PIECES):
             if not self.pass_on():

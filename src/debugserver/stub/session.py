@@ -152,9 +152,10 @@ class Session:
 
     def any_architecture(self) -> Architecture:
         """That of the chosen thread's process, or if it is gone of the first one."""
-        processes = self.target.processes()
-        chosen = self.general_thread.pid if self.general_thread else 0
-        return self.target.architecture(chosen if chosen in processes else processes[0])
+        chosen = self.general_thread
+        if chosen is not None and self.target.has_process(chosen.pid):
+            return self.target.architecture(chosen.pid)
+        return self.target.architecture(self.target.processes()[0])
 
     def architecture(self) -> Architecture:
         """What the chosen thread's registers are."""

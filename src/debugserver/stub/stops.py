@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from debugserver.errors import NoSuchProcess, NotStopped, TargetError
 from debugserver.rsp import fields, stop_reply
-from debugserver.stub.expedited import other_pairs, others, register_pairs
+from debugserver.stub.expedited import other_pairs, others, register_pairs, runs_on_stack
 from debugserver.stub.lldb_stops import LldbStops
 from debugserver.stub.registry import Dialect, Outcome
 from debugserver.target.capabilities import Registers
@@ -24,14 +24,13 @@ from debugserver.target.model import Action, ActionKind, ProcessExit, Stop, Stop
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from debugserver.arch.architecture import Architecture
     from debugserver.stub.session import Session
     from debugserver.target.capabilities import Execution
     from debugserver.target.model import Event, ThreadId
 
 _BREAKPOINT_REASONS = {
-    StopReason.SOFTWARE_BREAKPOINT: b"swbreak",
-    StopReason.HARDWARE_BREAKPOINT: b"hwbreak",
+    StopReason.SOFTWARE_BREAKPOINT: "swbreak",
+    StopReason.HARDWARE_BREAKPOINT: "hwbreak",
 }
 _WATCHPOINT_REASONS = {
     StopReason.WRITE_WATCHPOINT: b"watch",
@@ -47,8 +46,6 @@ _NO_PAIR = frozenset({StopReason.STEP, StopReason.SIGNAL, StopReason.HALTED})
 
 _ENDS_OF_CALLS = frozenset({StopReason.SOFTWARE_BREAKPOINT, StopReason.SIGNAL})
 """Where the stack cannot be executed, a signal comes instead of the breakpoint."""
-_CALL_FRAME = 1024
-"""Bytes of the stack between where it was and where it is when a call begins: arguments, the red zone, alignment."""
 RUNNING_ALREADY, _NOT_IN_ALL_STOP = b"E37", b"Eff"
 """What lldb-server says, and LLVM's tests want."""
 _MOST_EVENTS = 64
@@ -71,8 +68,8 @@ class Stops:
         self._notify = notify
         self._registers = session.target.capability(Registers)
         self._lldb = LldbStops(session)
-        self._awaited = False
-        """All-stop: a resume waits for its stop reply."""
+        self.awaited = False
+        """All-stop: the client waits for a stop reply."""
         self._interrupted = False
         self._has_more = False
         """Non-stop: events came faster than they could be queued."""
@@ -90,16 +87,6 @@ class Stops:
         execution = self._execution
         return self._has_more or (execution is not None and execution.wakeup is None and self._something_runs())
 
-    @property
-    def quiet(self) -> bool:
-        """Whether the client waits for no stop, and is to be told of none by itself."""
-        return not (self._awaited or self._session.non_stop)
-
-    @property
-    def awaited(self) -> bool:
-        """Whether an all-stop client waits for a stop reply."""
-        return self._awaited
-
     def resume(self, actions: Mapping[ThreadId, Action]) -> bytes | Outcome:
         """Resume these threads: the reply of the packet that asked for it."""
         if self._execution is None:
@@ -111,10 +98,10 @@ class Stops:
             self._reply(b"OK")
             self.poll()
             return Outcome.SILENT
-        if self._awaited:
+        if self.awaited:
             raise NotStopped("the target is running", errno.EBUSY)
         self._execution.resume(actions)
-        self._awaited = True
+        self.awaited = True
         if self._interrupted:
             self._interrupt(self._execution)
         self.poll()
@@ -154,7 +141,7 @@ class Stops:
 
     def _interrupt(self, execution: Execution) -> None:
         newest = self._session.newest_process
-        running = [thread for thread in self._threads() if execution.running(thread)]
+        running = [thread for thread in self.threads() if execution.running(thread)]
         execution.halt_any(sorted(running, key=lambda thread: thread.pid != newest))
 
     def halt(self, threads: list[ThreadId]) -> None:
@@ -175,14 +162,14 @@ class Stops:
                     return
                 self._queue_notification(event)
             self._has_more = True
-        elif self._awaited:
+        elif self.awaited:
             self._poll_all_stop(execution)
         elif event := execution.next_end() if self._something_runs() else execution.next_event():
             # Threads that run while nobody waits (after --attach) keep what happens to them for whoever resumes them.
             self._unreported.append(event)
 
     def _poll_all_stop(self, execution: Execution) -> None:
-        while self._awaited:
+        while self.awaited:
             event = self._unreported.popleft() if self._unreported else execution.next_event()
             if event is None:
                 if not self._something_runs():
@@ -204,7 +191,7 @@ class Stops:
 
     def _finish(self, reply: bytes) -> None:
         self._session.flush_output()
-        self._awaited = False
+        self.awaited = False
         self._interrupted = self._interrupted and not self._session.thread_suffix
         self._reply(reply)
 
@@ -253,13 +240,15 @@ class Stops:
     def unreported_threads(self) -> set[ThreadId]:
         """Those of which a stop is queued, or their birth: what a client asks of one was meant for a thread that runs,
         or for others."""
+        if not self._unreported:
+            return set()
         stops = [event for event in self._unreported if isinstance(event, Stop)]
         return {thread for stop in stops for thread in (stop.thread, stop.child) if thread is not None}
 
     def stopped_threads(self) -> list[ThreadId]:
         """Every thread that the client sees as stopped."""
         execution = self._execution
-        return [t for t in self._threads() if execution is not None and not execution.running(t)]
+        return [t for t in self.threads() if execution is not None and not execution.running(t)]
 
     @property
     def _is_lldb(self) -> bool:
@@ -374,7 +363,7 @@ class Stops:
             return b""
         if reason in _BREAKPOINT_REASONS:
             word = _BREAKPOINT_REASONS[reason]
-            return b"%b:;" % word if self._session.offers(word.decode()) else b""
+            return b"%b:;" % word.encode() if self._session.offers(word) else b""
         if reason in _WATCHPOINT_REASONS:
             return b"%b:%x;" % (_WATCHPOINT_REASONS[reason], stop.address)
         if reason in _SYSTEM_CALL_REASONS:
@@ -399,21 +388,13 @@ class Stops:
             return b""
         try:
             architecture = self._session.target.architecture(thread.pid)
-            text = register_pairs(architecture).encode(registers.read_several(thread, architecture.general))
-            if stop.reason in _ENDS_OF_CALLS and self._runs_on_stack(registers, thread, architecture):
+            general = registers.read_several(thread, architecture.general)
+            text = register_pairs(architecture).encode(general)
+            if stop.reason in _ENDS_OF_CALLS and runs_on_stack(architecture, general):
                 text += other_pairs(architecture).encode(registers.read_several(thread, others(architecture)))
         except TargetError:
             return b""
         return text
-
-    @staticmethod
-    def _runs_on_stack(registers: Registers, thread: ThreadId, architecture: Architecture) -> bool:
-        """Whether the pc is right above the stack pointer: a place where GDB has calls return to."""
-        pc, sp = (
-            int.from_bytes(registers.read_register(thread, number), architecture.byteorder)
-            for number in (architecture.pc, architecture.sp)
-        )
-        return sp != 0 and 0 <= pc - sp < _CALL_FRAME
 
     def _note(self, event: Event) -> None:
         """What an event changes here: the thread that stopped is the current one, the end of a process is said
@@ -433,7 +414,8 @@ class Stops:
         else:
             announce(f"\nChild exited with status {event.status}")
 
-    def _threads(self) -> list[ThreadId]:
+    def threads(self) -> list[ThreadId]:
+        """Every thread there is."""
         target = self._session.target
         return [thread for pid in target.processes() for thread in target.threads(pid)]
 

@@ -102,7 +102,8 @@ class Stub:
     @property
     def idle(self) -> bool:
         """Whether nothing can happen but that the client asks for something."""
-        return self._work is None and not self.session.ended and self._stops.quiet
+        session = self.session
+        return not (session.ended or session.non_stop or self._stops.awaited or self._work)
 
     @property
     def deadline(self) -> float | None:
@@ -138,17 +139,26 @@ class Stub:
             frames = self._without_retries(frames)
         for frame in frames:
             if isinstance(frame, bytes):
-                self._receive_packet(frame)
-            elif frame is Control.INTERRUPT:
-                self._interrupt()
-            elif frame is Control.NACK:
-                self._resend()
-            elif frame is Control.BAD_CHECKSUM:
-                self._output.append(b"-")
-            elif frame is Control.TOO_LONG:
                 if self.session.acknowledge:
                     self._acknowledge()
-                self._reply(fields.error(errno.EFBIG))
+                if self._work is None:
+                    self._handle_packet(frame)
+                else:
+                    self._waiting_packets.append(frame)
+            else:
+                self._receive_control(frame)
+
+    def _receive_control(self, control: Control) -> None:
+        if control is Control.INTERRUPT:
+            self._interrupt()
+        elif control is Control.NACK:
+            self._resend()
+        elif control is Control.BAD_CHECKSUM:
+            self._output.append(b"-")
+        elif control is Control.TOO_LONG:
+            if self.session.acknowledge:
+                self._acknowledge()
+            self._reply(fields.error(errno.EFBIG))
 
     def _interrupt(self) -> None:
         """What a client waits for is either a stop or something that work waits for."""
@@ -197,14 +207,6 @@ class Stub:
         for kind, forget in _FORGET_CLIENT:
             if capability := self._target.capability(kind):
                 forget(capability)
-
-    def _receive_packet(self, payload: bytes) -> None:
-        if self.session.acknowledge:
-            self._acknowledge()
-        if self._work is not None:
-            self._waiting_packets.append(payload)
-        else:
-            self._handle_packet(payload)
 
     def _acknowledge(self) -> None:
         self._output.append(b"+")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from debugserver.errors import ExpressionError, MalformedPacket, MemoryFault
@@ -114,6 +115,7 @@ def change_breakpoints(session: Session, args: bytes) -> Reply:
     return framing.escape(json.dumps({"results": results}).encode())
 
 
+@lru_cache
 def _place(args: bytes) -> tuple[int, int]:
     """`addr,kind`, with nothing after it: only breakpoints have conditions and commands."""
     address, kind = fields.numbers(args, b",", 2)

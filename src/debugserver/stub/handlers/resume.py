@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from debugserver.errors import MalformedPacket, NoSuchProcess, NoSuchThread
 from debugserver.rsp import resume as wire
 from debugserver.rsp import thread_id
+from debugserver.rsp.thread_id import ThreadSelector
 from debugserver.stub.dialects import SIGNAL_NUMBERS
 from debugserver.stub.registry import LLDB_ONLY, Outcome, packet
 from debugserver.stub.stops import RUNNING_ALREADY
@@ -112,16 +114,18 @@ def list_actions(session: Session, execution: Execution, args: bytes) -> Reply:
 @packet("vCont", needs=Execution, lldb=SIGNAL_NUMBERS)
 def resume_threads(session: Session, execution: Execution, args: bytes) -> Reply:
     """Resume, step or stop threads one by one; the leftmost action that names a thread is its own."""
-    session.stops.require_process()
+    chosen = _choose_actions(session, wire.parse_actions(args))
+    if not chosen:
+        session.stops.require_process()
     resumes: dict[ThreadId, Action] = {}
     stops: list[ThreadId] = []
     unreported = session.stops.unreported_threads()
-    for thread, action in _choose_actions(session, wire.parse_actions(args)).items():
+    for thread, action in chosen.items():
         if action.verb == "t":
             stops.append(thread)
         elif not execution.running(thread) and thread not in unreported:
             signal = session.decode_signal(action.signal) if action.signal else 0
-            resumes[thread] = Action(_KINDS[action.verb], signal, action.start, action.end)
+            resumes[thread] = _action(action.verb, signal, action.start, action.end)
     if not stops:
         return session.stops.resume(resumes)
     if resumes:
@@ -136,17 +140,25 @@ def _choose_actions(session: Session, actions: Sequence[ResumeAction]) -> dict[T
     if len(actions) == 1 and (thread := _only_thread(actions[0])):
         # A step, which need not look at all the other threads.
         return {thread: actions[0]} if session.target.has_thread(thread) else {}
+    if len(actions) == 1 and actions[0].selector is None:
+        return dict.fromkeys(session.stops.threads(), actions[0])
     chosen: dict[ThreadId, ResumeAction] = {}
-    resolved = [(action, _resolve_any(session, action)) for action in actions]
+    selected = [(action, _resolve_any(session, action.selector)) for action in actions]
     for pid in session.target.processes():
         for thread in session.target.threads(pid):
-            for action, any_thread in resolved:
-                if any_thread == thread if any_thread else _names(action, thread):
+            for action, selector in selected:
+                if selector is None or _names(selector, thread):
                     chosen[thread] = action
                     break
     return chosen
 
 
+@lru_cache
+def _action(verb: str, signal: int, start: int, end: int) -> Action:
+    return Action(_KINDS[verb], signal, start, end)
+
+
+@lru_cache
 def _only_thread(action: ResumeAction) -> ThreadId | None:
     """The thread that an action names with all of its name."""
     selector = action.selector
@@ -155,21 +167,17 @@ def _only_thread(action: ResumeAction) -> ThreadId | None:
     return ThreadId(selector.pid, selector.tid)
 
 
-def _resolve_any(session: Session, action: ResumeAction) -> ThreadId | None:
-    """The thread that stands for "any", when the action says so."""
-    selector = action.selector
+def _resolve_any(session: Session, selector: ThreadSelector | None) -> ThreadSelector | None:
+    """The thread that stands for "any", when the action says so. Where there is none, it names no thread."""
     if selector is None or selector.tid != thread_id.ANY:
-        return None
+        return selector
     try:
-        return session.select(selector)
+        return ThreadSelector(*session.select(selector))
     except (NoSuchProcess, NoSuchThread):
-        return None
+        return selector
 
 
-def _names(action: ResumeAction, thread: ThreadId) -> bool:
-    selector = action.selector
-    if selector is None:
-        return True
+def _names(selector: ThreadSelector, thread: ThreadId) -> bool:
     return selector.pid in (None, thread_id.ALL, thread.pid) and selector.tid in (thread_id.ALL, thread.tid)
 
 
