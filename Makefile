@@ -33,5 +33,5 @@ docs: setup ## the pages that are made from the code
 demo: ## a debugging session, without GDB
 	./debugserver demo
 
-lldb-suite: setup ## LLVM's own packet tests, on lldb-server and on debugserver (fetches 165 MB, takes half an hour)
+lldb-suite: setup ## LLVM's own packet tests, on lldb-server and on debugserver (fetches 165 MB, takes ten minutes)
 	PYTHONPATH=src $(python) -m tools.lldb_suite --report

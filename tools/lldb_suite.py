@@ -2,8 +2,8 @@
 
     python -m tools.lldb_suite [--server COMMAND ...] [--only PATTERN] [--report]
 
-The tests come from Debian's source package of LLVM, which `apt-get source` fetches (165 MB) into build/lldb-suite,
-and are run with the packages `lldb-for-pwndbg` and `gcc`. Nothing of them is kept in the repository. Without network,
+The tests come from Debian's source package of LLVM, which `apt-get source` fetches (165 MB) into build/lldb-suite from
+where the machine has its own packages, and are run with the packages `lldb-for-pwndbg` and `gcc`. Nothing of them is kept in the repository. Without network,
 unpack the package's `lldb` folder to build/lldb-suite/lldb. With --report, docs/lldb-suite.md is written.
 """
 
@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import glob
 import os
+import platform
 import re
 import shlex
 import subprocess
@@ -27,13 +28,6 @@ PAGE = ROOT / "docs" / "lldb-suite.md"
 _PACKAGE = "llvm-toolchain-19"
 _NEEDED = ("use_lldb_suite_root.py", "packages", "test/API/dotest.py", "test/API/use_lldb_suite.py",
            "test/API/tools/lldb-server")  # fmt: skip
-_SOURCES = """\
-Types: deb-src
-URIs: http://deb.debian.org/debian
-Suites: bookworm
-Components: main
-Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
-"""
 _DEADLINE = 3600
 """Seconds for all tests on one server."""
 _CANNOT_RUN_FOREVER = 90
@@ -95,26 +89,35 @@ def fetch() -> None:
     """Bring the tests to LLDB, unless they are there."""
     if LLDB.exists():
         return
-    (WORK / "lists" / "partial").mkdir(parents=True, exist_ok=True)
-    sources = WORK / "debian.sources"
-    sources.write_text(_SOURCES)
-    places = {
-        "Dir::Etc::sourcelist": sources,
-        "Dir::Etc::sourceparts": "/dev/null",
-        "Dir::State::lists": WORK / "lists",
-    }
-    options = [word for name, value in places.items() for word in ("-o", f"{name}={value}")]
-    subprocess.run(["apt-get", "-q", *options, "update"], check=True, cwd=WORK, timeout=600)
-    subprocess.run(
-        ["apt-get", "-q", *options, "source", "--download-only", _PACKAGE], check=True, cwd=WORK, timeout=3600
-    )
-    (archive,) = glob.glob(str(WORK / f"{_PACKAGE}_*.orig.tar.xz"))
+    archive = _download()
     unpacked = LLDB.with_suffix(".unfinished")
     unpacked.mkdir(exist_ok=True)
     wanted = [f"*/lldb/{path}" for path in _NEEDED]
     line = ["tar", "xf", archive, "-C", str(unpacked), "--strip-components=2", "--wildcards", *wanted]
     subprocess.run(line, check=True, timeout=1800)
     unpacked.rename(LLDB)
+
+
+def _download() -> str:
+    """The source package's archive, from where the machine has its own packages, with lists apart from apt's own."""
+    lists, sources = WORK / "lists", WORK / "sources.list"
+    (lists / "partial").mkdir(parents=True, exist_ok=True)
+    sources.write_text(_sources())
+    places = {"Dir::Etc::sourcelist": sources, "Dir::Etc::sourceparts": "/dev/null", "Dir::State::lists": lists}
+    apt = ["apt-get", "-q", *(word for name, value in places.items() for word in ("-o", f"{name}={value}"))]
+    subprocess.run([*apt, "update"], check=True, cwd=WORK, timeout=600)
+    subprocess.run([*apt, "source", "--download-only", _PACKAGE], check=True, cwd=WORK, timeout=3600)
+    (archive,) = glob.glob(str(WORK / f"{_PACKAGE}_*.orig.tar.xz"))
+    return archive
+
+
+def _sources() -> str:
+    """What apt is configured to take the distribution's packages from, for sources."""
+    release = platform.freedesktop_os_release()["VERSION_CODENAME"]
+    line = "deb-src $(REPO_URI) $(RELEASE) $(COMPONENT)"
+    command = ["apt-get", "indextargets", "--format", line, "Created-By: Packages"]
+    listed = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
+    return "".join(f"{line}\n" for line in dict.fromkeys(listed.splitlines()) if f" {release} " in line)
 
 
 def run(server: str, only: str) -> Results:
