@@ -3,8 +3,9 @@
     python -m tools.lldb_suite [--server COMMAND ...] [--only PATTERN] [--report]
 
 The tests come from Debian's source package of LLVM, which `apt-get source` fetches (165 MB) into build/lldb-suite from
-where the machine has its own packages, and are run with the packages `lldb-for-pwndbg` and `gcc`. Nothing of them is kept in the repository. Without network,
-unpack the package's `lldb` folder to build/lldb-suite/lldb. With --report, docs/lldb-suite.md is written.
+where the machine has its own packages, and are run with the packages `lldb-for-pwndbg` and `gcc`. Nothing of them is
+kept in the repository. Without network, unpack the package's `lldb` folder to build/lldb-suite/lldb. With --report,
+docs/lldb-suite.md is written.
 """
 
 from __future__ import annotations

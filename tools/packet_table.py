@@ -4,10 +4,12 @@ docs`)."""
 from __future__ import annotations
 
 import os
+import re
 import sys
 from pathlib import Path
 
 import debugserver.stub.handlers.all  # noqa: F401 - enters every row
+from debugserver.errors import DebugServerError
 from debugserver.stub.registry import BOTH, MONITOR_COMMANDS, PACKETS, MonitorCommand, Row
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -53,6 +55,15 @@ _DIFFERENCES_HEAD = """
 | --- | --- |
 """
 
+_ERRORS_HEAD = """
+## Errors that differ
+
+All others have the same numbers.
+
+| packet | what goes wrong | with LLDB |
+| --- | --- | --- |
+"""
+
 _SUFFIX_HEAD = """
 ## Packets that may name their thread
 
@@ -76,8 +87,21 @@ def _packets(rows: list[Row]) -> str:
 def _dialects(rows: list[Row]) -> str:
     one_sided = "".join(f"| `{row.name}` | {_names(row)} | {row.summary} |\n" for row in rows if row.dialects != BOTH)
     differences = "".join(f"| `{row.name}` | {row.lldb} |\n" for row in rows if row.lldb)
+    errors = "".join(
+        f"| `{row.name}` | {_words(kind)} | `{reply.decode()}` |\n"
+        for row in rows
+        for kind, reply in row.lldb_errors.items()
+    )
     suffixed = ", ".join(f"`{row.name}`" for row in rows if row.of_thread)
-    return f"{_DIALECT_HEAD}{one_sided}{_DIFFERENCES_HEAD}{differences}{_SUFFIX_HEAD}{suffixed}.\n"
+    pieces = (_DIALECT_HEAD, one_sided, _DIFFERENCES_HEAD, differences, _ERRORS_HEAD, errors, _SUFFIX_HEAD, suffixed)
+    return "".join(pieces) + ".\n"
+
+
+def _words(kind: type[Exception]) -> str:
+    """`NoSuchThread` -> no such thread."""
+    if kind is DebugServerError:
+        return "anything else"
+    return re.sub("(?<=[a-z])(?=[A-Z])", " ", kind.__name__).lower()
 
 
 def _names(row: Row) -> str:

@@ -232,7 +232,7 @@ def parse_gdbserver(arguments: list[str]) -> CommandLine:
     # As lldb-server: it serves one client, debugs whatever that one names, and takes no shell to start it.
     line.once = True
     line.settings.extended = True
-    line.settings.native_signals = True
+    line.settings.stands_for_lldb_server = True
     line.stdio = "client-pty"
     line.launch.startup_with_shell = False
     operands, program = parse_options(line, arguments, GDBSERVER, GDBSERVER_SYNOPSIS)

@@ -385,6 +385,15 @@ def test_halting_all_is_not_reported(subject: Subject) -> None:
     assert pc(subject) >= 0
 
 
+def test_halting_one_process(subject: Subject) -> None:
+    execution = able(subject, Execution)
+    execution.resume({subject.thread: CONTINUE})
+    execution.halt_all(subject.thread.pid)
+    assert not execution.running(subject.thread)
+    assert execution.next_event() is None
+    assert execution.last_stop(subject.thread).reason is StopReason.HALTED
+
+
 def test_halting_what_stands_does_nothing(subject: Subject) -> None:
     execution = able(subject, Execution)
     execution.halt([subject.thread])

@@ -9,8 +9,25 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from debugserver.rsp.stop_reply import parse
 from tests.live.running import running
-from tests.live.session import LLDB, RAX, RDI, RIP, RSP, STATIC, Session, exited, name, pc_of, thread_of
+from tests.live.session import (
+    LLDB,
+    RAX,
+    RDI,
+    RIP,
+    RSP,
+    SIGCHLD,
+    SIGTRAP,
+    STATIC,
+    Session,
+    child_of,
+    exited,
+    name,
+    pc_of,
+    states,
+    thread_of,
+)
 from tests.live.sleeping import asleep
 from tests.support.i386 import FREESTANDING
 from tests.support.processes import status, thread_ids, wait_until
@@ -133,6 +150,44 @@ def test_a_child_has_memory_too(lldb: Callable[..., Session]) -> None:
     session.expect_ok(f"Hg{child}")
     assert session.client.read_memory(int(address, 16), 1) == b"\0"
     session.expect_ok(f"_m{address}")
+
+
+@pytest.mark.parametrize("offered", ["xmlRegisters=i386;multiprocess+", LLDB], ids=["by us", "by the client"])
+def test_a_child_that_is_let_go_has_none(debug: Callable[..., Session], offered: str) -> None:
+    session = debug("looks", offered=offered)
+    session.expect_ok(f"QPassSignals:{SIGCHLD:x}")
+    session.write_int("page", int(session.ask("_M1000,rwx"), 16), size=8)
+    stop = session.go()
+    if stop.kind == "T":
+        pid, _ = child_of(stop) or (0, 0)
+        session.expect_ok(f"D;{pid:x}")
+        stop = session.go()
+    exited(stop, 2)
+
+
+# Non-stop
+
+
+def test_a_process_stops_as_a_whole_in_non_stop(lldb: Callable[..., Session]) -> None:
+    """As with lldb-server, whose non-stop is one of processes (TestNonStop)."""
+    session = lldb("threads")
+    session.insert("ready")
+    session.go()
+    session.remove("ready")
+    session.insert("work")
+    session.expect_ok("QNonStop:1")
+    tids = set(session.tids())
+    told: list[set[int]] = []
+    for action in ("c", f"vCont;c:{name((session.pid, -1))}", "vCont;c"):
+        session.expect_ok(action)
+        stops = [parse(session.client.wait_notification().removeprefix(b"Stop:"))]
+        while (reply := session.ask("vStopped")) != "OK":
+            stops.append(parse(reply.encode()))
+        told.append({thread_of(stop)[1] for stop in stops})
+        assert [stop.signal for stop in stops] == [SIGTRAP, *[0] * (len(tids) - 1)]
+        assert pc_of(stops[0]) == session.symbols["work"]
+        assert states(session.pid) == {"t"}
+    assert told == [tids] * 3
 
 
 # States

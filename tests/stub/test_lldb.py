@@ -213,7 +213,7 @@ def test_signals_given_are_native_too(packet: bytes) -> None:
 
 
 def test_a_signal_that_does_not_exist(target: FakeTarget, stub: Stub) -> None:
-    transcript(stub, [(b"C41", b"E22"), (b"vCont;Cff", b"E22")])
+    transcript(stub, [(b"C41", b"E22"), (b"vCont;Cff", b"E03")])
     assert not target.resumed
 
 
@@ -434,8 +434,51 @@ def test_several_breakpoints_malformed(stub: Stub, text: bytes) -> None:
 
 
 def test_kill_has_a_reply(target: FakeTarget, stub: Stub) -> None:
-    transcript(stub, [(b"k", b"X09")])
+    transcript(stub, [(b"k", b"X09;process:10")])
     assert target.killed == [0x10]
+
+
+def test_kill_has_a_reply_for_each_process(target: FakeTarget, stub: Stub) -> None:
+    target.add_process(CHILD.pid)
+    assert send(stub, b"k").packets == [b"X09;process:10", b"X09;process:20"]
+
+
+def test_kill_has_a_reply_without_a_process() -> None:
+    transcript(lldb(FakeTarget()), [(b"k", b"X09")])
+
+
+def test_detaching_from_all_processes(target: FakeTarget, stub: Stub) -> None:
+    target.add_process(CHILD.pid)
+    transcript(stub, [(b"D", b"OK")])
+    assert target.detached == [0x10, 0x20]
+
+
+# One process runs at a time, and runs as a whole
+
+
+@pytest.mark.parametrize("packet", [b"vCont;c", b"vCont;c:p-1.-1", b"vCont;c:p10.10;c:p20.20", b"vCont;t:p10.10"])
+def test_two_processes_in_one_vcont(target: FakeTarget, stub: Stub, packet: bytes) -> None:
+    """As lldb-server answers (TestGdbRemoteFork)."""
+    target.add_process(CHILD.pid)
+    transcript(stub, [(packet, b"E03")])
+    assert not target.resumed
+    assert ask(stub, b"vCont;c:p20.-1") is NO_REPLY
+
+
+@pytest.mark.parametrize(("packet", "signal"), [(b"c", 0), (b"C0a", 10)])
+def test_the_others_of_the_process_continue_beside_the_chosen_thread(
+    target: FakeTarget, stub: Stub, packet: bytes, signal: int
+) -> None:
+    target.add_process(CHILD.pid)
+    transcript(stub, [(b"Hcp10.11", b"OK")])
+    ask(stub, packet)
+    assert target.resumed == [{MAIN: Action(ActionKind.CONTINUE), OTHER: Action(ActionKind.CONTINUE, signal)}]
+
+
+def test_a_step_is_the_chosen_threads(target: FakeTarget, stub: Stub) -> None:
+    transcript(stub, [(b"Hcp10.11", b"OK")])
+    ask(stub, b"s")
+    assert target.resumed == [{OTHER: Action(ActionKind.STEP)}]
 
 
 def test_detaching_with_a_long_pid(target: FakeTarget, stub: Stub) -> None:
@@ -482,6 +525,13 @@ def test_an_interrupt_stops_with_sigint(stub: Stub) -> None:
     stub.target_event()
     (reply,) = take(stub).packets
     assert (stop_reply(reply).signal, pairs(reply)["reason"]) == (2, "signal")
+    # Whoever asks again is told the same: of one thread a reason, of the others none.
+    threads = from_json(ask(stub, b"jThreadsInfo"))
+    assert [thread.get("signal") for thread in threads] == [2, None]
+    assert [stop_reply(ask(stub, b"qThreadStopInfo%x" % t.tid)).signal for t in (MAIN, OTHER)] == [2, 0]
+    assert stop_reply(ask(stub, b"?")).signal == 2
+    ask(stub, b"vCont;s:p10.11;c")
+    assert stop_reply(ask(stub, b"qThreadStopInfo10")).signal == 0
 
 
 def test_an_interrupt_that_comes_too_late_is_answered_by_the_stop_that_came_before(stub: Stub) -> None:

@@ -258,7 +258,7 @@ def test_lldb_servers_signals_are_native_from_the_start(native: bool, offered: b
     target = FakeTarget(script=lambda target, actions: [Stop(ThreadId(0x10, 0x10), signal.SIGUSR1, StopReason.SIGNAL)])
     target.add_process(0x10)
     settings = Settings()
-    settings.native_signals = native
+    settings.stands_for_lldb_server = native
     reply = ask(connect(target, offered, settings), b"vCont;c")
     assert reply is not None
     assert reply[1:3] == number

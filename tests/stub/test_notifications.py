@@ -450,7 +450,7 @@ def test_children_that_a_client_knows_nothing_of_go_with_their_parent(acknowledg
     for thread in (FIRST, *children):
         target.add_process(thread.pid)
     target.add_thread(parents[1].pid, parents[1].tid)
-    stub = connect(target, b"multiprocess+;fork-events+")
+    stub = connect(target, b"multiprocess+;fork-events+;vContSupported+")
     transcript(stub, [(b"QNonStop:1", b"OK")])
     notified(stub, b"vCont;c:p10.-1")
     for _ in range(acknowledged):
@@ -471,7 +471,7 @@ def test_lldb_cannot_resume_what_runs() -> None:
     target = FakeTarget(script=never)
     target.add_process(0x10, (0x10, 0x11))
     stub = connect(target, LLDB)
-    transcript(stub, [(b"QNonStop:1", b"OK"), (b"vCont;c:10", b"OK"), (b"vCont;c:10", b"E37"), (b"vCont;c", b"OK")])
+    transcript(stub, [(b"QNonStop:1", b"OK"), (b"vCont;c:10", b"OK"), (b"vCont;c:10", b"E37"), (b"vCont;c", b"E37")])
     transcript(stub, [(b"vCont;c", b"E37"), (b"c", b"E37"), (b"C05", b"E37"), (b"s1", b"E37")])
     transcript(stub, [(b"QNonStop:0", b"OK"), (b"vStopped", b"Eff")])
 
@@ -483,3 +483,91 @@ def test_lldb_is_told_of_the_end_until_it_has_acknowledged_it() -> None:
     transcript(stub, [(b"QNonStop:1", b"OK")])
     assert send(stub, b"c").notifications == [b"Stop:W00"]
     transcript(stub, [(b"?", b"W00"), (b"vStopped", b"OK"), (b"?", b"OK")])
+
+
+# LLDB's non-stop is one of processes. Replies as LLVM's packet tests want them (TestNonStop, TestGdbRemoteForkNonStop).
+
+HERE, THERE, ELSEWHERE = FIRST, ThreadId(0x10, 0x11), ThreadId(0x10, 0x12)
+MULTIPROCESS = LLDB + b";multiprocess+"
+
+
+def three_threads(*happens: Event, offered: bytes = LLDB) -> tuple[FakeTarget, Stub]:
+    """Non-stop, on a process of three threads and another one; `happens` follow the first resume."""
+    left = list(happens)
+
+    def happen(target: FakeTarget, actions: Mapping[ThreadId, Action]) -> Iterable[Event]:
+        happened, left[:] = left[:], []
+        return happened
+
+    target = FakeTarget(script=happen)
+    target.add_process(HERE.pid, (HERE.tid, THERE.tid, ELSEWHERE.tid))
+    target.add_process(SECOND.pid)
+    stub = connect(target, offered)
+    transcript(stub, [(b"QNonStop:1", b"OK")])
+    return target, stub
+
+
+def crash(thread: ThreadId) -> Stop:
+    return Stop(thread, signal.SIGSEGV, StopReason.SIGNAL)
+
+
+def told(reply: bytes | None) -> tuple[int, str]:
+    """The signal and the thread of a stop reply."""
+    found = re.match(rb"T([0-9a-f]{2})thread:([^;]+);", reply or b"")
+    assert found, reply
+    return int(found[1], 16), found[2].decode()
+
+
+def rest(stub: Stub) -> list[tuple[int, str]]:
+    """What is fetched by vStopped, up to the OK."""
+    stops = []
+    while (reply := ask(stub, b"vStopped")) != b"OK":
+        stops.append(told(reply))
+    return stops
+
+
+def test_lldb_hears_of_all_threads_of_the_process() -> None:
+    target, stub = three_threads(crash(THERE), offered=MULTIPROCESS)
+    first = told(notified(stub, b"vCont;c:p10.-1;c:p20.-1").removeprefix(b"Stop:"))
+    others = rest(stub)
+    assert (first, others) == ((11, "p10.11"), [(0, "p10.10"), (0, "p10.12")])
+    assert [target.running(thread) for thread in (HERE, THERE, ELSEWHERE, SECOND)] == [False, False, False, True]
+    assert [told(ask(stub, b"?")), *rest(stub)] == [first, *others]
+    assert stub.session.general_thread == THERE
+
+
+def test_gdb_hears_of_the_one_that_stopped() -> None:
+    target, stub = three_threads(crash(THERE), offered=b"multiprocess+;vContSupported+")
+    assert b"p10.11" in notified(stub, b"vCont;c")
+    assert rest(stub) == []
+    assert [target.running(thread) for thread in (HERE, THERE, ELSEWHERE)] == [True, False, True]
+
+
+def test_what_happened_to_others_is_told_when_lldb_goes_on() -> None:
+    _, stub = three_threads(crash(THERE), crash(HERE))
+    assert told(notified(stub, b"vCont;c:10;c:11;c:12").removeprefix(b"Stop:")) == (11, "11")
+    assert rest(stub) == [(0, "10"), (0, "12")]
+    assert told(notified(stub, b"vCont;C0b:11;c").removeprefix(b"Stop:")) == (11, "10")
+
+
+def test_lldb_resumes_a_process_and_not_its_other_threads_later() -> None:
+    _, stub = three_threads(crash(THERE))
+    assert notified(stub, b"c")
+    assert rest(stub) == [(0, "10"), (0, "12")]
+    transcript(stub, [(b"vCont;c:10", b"OK"), (b"vCont;c:11", b"E37"), (b"vCont;t:11", b"E03"), (b"vCont;c:20", b"OK")])
+    assert told(notified(stub, b"vCont;t").removeprefix(b"Stop:"))[0] == 0
+
+
+def test_lldb_goes_on_without_acknowledging() -> None:
+    target, stub = three_threads(crash(THERE))
+    assert notified(stub, b"c")
+    transcript(stub, [(b"vCont;c:p10.-1", b"OK")])
+    assert all(map(target.running, (HERE, THERE, ELSEWHERE)))
+    assert b"thread:20;" in (ask(stub, b"?") or b"")
+
+
+def test_lldb_is_notified_of_whom_it_killed_and_the_conversation_ends_then() -> None:
+    target, stub = three_threads(offered=MULTIPROCESS)
+    assert notified(stub, b"k") == b"Stop:X09;process:10"
+    assert [(ask(stub, b"vStopped"), stub.ended) for _ in range(2)] == [(b"X09;process:20", False), (b"OK", True)]
+    assert target.killed == [0x10, 0x20]

@@ -68,6 +68,25 @@ def test_the_parts_of_a_register() -> None:
     assert "zmm0" not in described
 
 
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_composed_registers_begin_with_their_first_part(name: str) -> None:
+    architecture = ARCHITECTURES[name]
+    composed = [info for info in register_infos(architecture) if len(info.parts) > 1]
+    assert ("ymm0" in {info.name for info in composed}) == ("ymm0h" in architecture.by_name)
+    assert [info.offset for info in composed] == [architecture.registers[info.parts[0]].offset for info in composed]
+
+
+def test_the_description_is_laid_out_as_lldb_servers() -> None:
+    """LLVM's name for the CPU, one feature, registers by number (TestGdbRemoteTargetXmlPacket)."""
+    architecture = ARCHITECTURES["amd64 FXSAVE"]
+    target = ET.fromstring(lldb_description(architecture))
+    assert target.findtext("architecture") == "x86_64"
+    (feature,) = target.findall("feature")
+    names = [register.get("name") for register in feature.findall("reg")]
+    assert names == [info.name for info in register_infos(architecture)]
+    assert ET.fromstring(lldb_description(ARCHITECTURES["i386"])).findtext("architecture") == "i386"
+
+
 def test_what_qregisterinfo_says() -> None:
     infos = {info.name: register_info(info) for info in register_infos(ARCHITECTURES["amd64 FXSAVE"])}
     assert infos["rsp"] == (
@@ -103,9 +122,12 @@ def peer(program: Path) -> Iterator[RspClient]:
 def test_lldb_server_says_the_same(program: Path) -> None:
     with peer(program) as client:
         client.supported(LLDB)
-        theirs = registers(client.transfer("features", "target.xml"))
+        description = client.transfer("features", "target.xml")
+    theirs = registers(description)
     architecture: Architecture = ARCHITECTURES["i386" if program is I386 else "amd64 FXSAVE"]
-    ours = registers(lldb_description(architecture))
+    own = lldb_description(architecture)
+    assert ET.fromstring(own).findtext("architecture") == ET.fromstring(description).findtext("architecture")
+    ours = registers(own)
     both = ours.keys() & theirs.keys()
     assert {"st0", "mm7", "xmm0", "mxcsr", "ah"} <= both
     for name in both:

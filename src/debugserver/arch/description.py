@@ -17,12 +17,14 @@ _HEAD = '<?xml version="1.0"?>\n<!DOCTYPE target SYSTEM "gdb-target.dtd">\n<targ
 def target_description(architecture: Architecture) -> bytes:
     """The whole of `target.xml`; it includes no other file."""
     features = (feature(name, types, "".join(map(_register, rows))) for name, types, rows in architecture.features)
-    return document(architecture, "".join(features))
+    return document(architecture.name, architecture.osabi, "".join(features))
 
 
-def document(architecture: Architecture, features: str) -> bytes:
+def document(architecture: str, osabi: str, features: str) -> bytes:
     """A description whose features are this XML."""
-    return f"{_HEAD}{_facts(architecture)}{features}</target>\n".encode()
+    facts = {"architecture": architecture, "osabi": osabi}
+    lines = "".join(f"  <{tag}>{_escape(text)}</{tag}>\n" for tag, text in facts.items() if text)
+    return f"{_HEAD}{lines}{features}</target>\n".encode()
 
 
 def element(tag: str, attributes: Mapping[str, str]) -> str:
@@ -46,11 +48,6 @@ def flags(name: str, size: int, bits: Iterable[tuple[str, int]]) -> str:
     """The type of a register of `size` bytes with one-bit flags, as XML; each is (flag, bit number)."""
     lines = "".join(f'      <field name="{flag}" start="{bit}" end="{bit}" type="bool"/>\n' for flag, bit in bits)
     return f'    <flags id="{name}" size="{size}">\n{lines}    </flags>\n'
-
-
-def _facts(architecture: Architecture) -> str:
-    facts = {"architecture": architecture.name, "osabi": architecture.osabi}
-    return "".join(f"  <{tag}>{_escape(text)}</{tag}>\n" for tag, text in facts.items() if text)
 
 
 def feature(name: str, types: str, registers: str) -> str:

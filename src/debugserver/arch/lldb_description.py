@@ -7,6 +7,7 @@ Source: LLVM's lldbgdbremote document, "qRegisterInfo", whose keys the attribute
 from __future__ import annotations
 
 from functools import lru_cache
+from itertools import chain, repeat
 from typing import TYPE_CHECKING, NamedTuple
 
 from debugserver.arch import description
@@ -16,18 +17,20 @@ if TYPE_CHECKING:
     from debugserver.arch.architecture import Architecture, Register
     from debugserver.arch.register_roles import View
 
+_LLVM_NAMES = {"i386:x86-64": "x86_64"}
+"""Of architectures that LLVM calls by another name than GDB."""
 _VECTOR_BITS = 80
 """Registers of so many bits or more are shown byte by byte."""
 
 
 class RegisterInfo(NamedTuple):
     """One register as LLDB sees it: a whole one, or (`parts` not empty) a view of these. `offset` is in the register
-    file; None: it follows from the parts."""
+    file, that of the first part where several are composed."""
 
     name: str
     bits: int
     number: int
-    offset: int | None
+    offset: int
     role: Role
     parts: tuple[int, ...] = ()
 
@@ -60,20 +63,18 @@ def _role(architecture: Architecture, register: Register) -> Role:
 
 def _view(architecture: Architecture, number: int, view: View) -> RegisterInfo:
     parts = [architecture.by_name[name] for name in view.parts]
-    offset = parts[0].offset + view.shift if len(parts) == 1 else None
     role = Role(view.set, view.dwarf)
-    return RegisterInfo(view.name, view.bits, number, offset, role, tuple(part.number for part in parts))
+    numbers = tuple(part.number for part in parts)
+    return RegisterInfo(view.name, view.bits, number, parts[0].offset + view.shift, role, numbers)
 
 
 def lldb_description(architecture: Architecture) -> bytes:
-    """The whole of `target.xml`."""
-    infos = register_infos(architecture)
-    features = [
-        description.feature(name, types, "".join(_row(infos[r.number], r.type) for r in registers))
-        for name, types, registers in architecture.features
-    ]
-    views = "".join(_row(info, "") for info in infos[len(architecture.registers) :])
-    return description.document(architecture, "".join([*features, description.feature("views", "", views)]))
+    """The whole of `target.xml`: one feature, in the order of the numbers, as lldb-server's."""
+    types = "".join(feature.types for feature in architecture.features)
+    kinds = chain((register.type for register in architecture.registers), repeat(""))
+    rows = "".join(map(_row, register_infos(architecture), kinds))
+    name = _LLVM_NAMES.get(architecture.name, architecture.name)
+    return description.document(name, architecture.osabi, description.feature("registers", types, rows))
 
 
 def _row(info: RegisterInfo, kind: str) -> str:

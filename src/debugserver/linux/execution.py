@@ -20,7 +20,7 @@ from debugserver.target.model import ActionKind, ProcessExit, Stop, StopReason
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from debugserver.linux.threads import LinuxThread
+    from debugserver.linux.threads import LinuxProcess, LinuxThread
     from debugserver.linux.tracer import Tracer
     from debugserver.target.model import Action, Event, ThreadId
 
@@ -186,16 +186,18 @@ class LinuxExecution(Execution):
         able = [thread.id for thread in found if thread is not None and not thread.in_vfork]
         self.halt((able or threads)[:1])
 
-    def halt_all(self) -> None:
+    def halt_all(self, pid: int | None = None) -> None:
         tracer = self._tracer
         if tracer.table.rests():
             return
-        tracer.hold(tracer.table.processes())
-        self._forget_resumes()
+        processes = [process for process in tracer.table.processes() if pid in (None, process.pid)]
+        tracer.hold(processes)
+        self._forget_resumes(processes)
         tracer.let_go()
 
-    def _forget_resumes(self) -> None:
-        for process in self._tracer.table.processes():
+    @staticmethod
+    def _forget_resumes(processes: Iterable[LinuxProcess]) -> None:
+        for process in processes:
             for thread in process.threads.values():
                 if thread.resumed:
                     thread.resumed = False

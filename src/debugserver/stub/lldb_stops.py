@@ -160,7 +160,7 @@ class LldbStops:
     def _last_stop(self, thread: ThreadId) -> Stop:
         if self._execution is None or self._execution.running(thread):
             return Stop(thread, 0, StopReason.HALTED)
-        return self._execution.last_stop(thread)
+        return self._session.stops.last_stop(thread)
 
     def _reason(self, stop: Stop) -> dict[str, Any]:
         """Why a thread stands still, in the words of LLDB's JSON; empty if there is no reason but a halt."""

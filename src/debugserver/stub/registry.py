@@ -8,8 +8,9 @@ Knows no handler by name, no session state and no wire format.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from enum import Enum
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
@@ -40,13 +41,15 @@ class Dialect(Enum):
 
 BOTH = frozenset(Dialect)
 LLDB_ONLY = frozenset({Dialect.LLDB})
+NO_ERRORS: Mapping[type[Exception], bytes] = MappingProxyType({})
 
 
 class Row(NamedTuple):
     """One packet. `needs` is the capability that the handler's second parameter is; `no_process` the errno without an
     inferior (None: the handler works without); `explains`: a client shows a sentence in place of the error number;
     `lldb`: how it differs in LLDB's dialect, for the documentation; `of_thread`: LLDB may name the thread that is meant
-    behind the arguments (QThreadSuffixSupported); `glued`: the arguments follow the name without a separator and may
+    behind the arguments (QThreadSuffixSupported); `lldb_errors`: the replies that LLDB's dialect has for kinds of
+    errors, the first that fits; `glued`: the arguments follow the name without a separator and may
     begin with a letter."""
 
     name: str
@@ -58,12 +61,19 @@ class Row(NamedTuple):
     dialects: frozenset[Dialect]
     lldb: str
     of_thread: bool
+    lldb_errors: Mapping[type[Exception], bytes]
     glued: bool
 
     @property
     def summary(self) -> str:
         """The first line of the handler's docstring."""
         return (self.handler.__doc__ or "").partition("\n")[0]
+
+    def error_of(self, dialect: Dialect, error: type[Exception]) -> bytes | None:
+        """The reply that the dialect has for this kind of error, instead of the error's own number."""
+        if dialect is not Dialect.LLDB:
+            return None
+        return next((reply for kind, reply in self.lldb_errors.items() if issubclass(error, kind)), None)
 
 
 class MonitorCommand(NamedTuple):
@@ -89,6 +99,7 @@ def packet(
     dialects: frozenset[Dialect] = BOTH,
     lldb: str = "",
     of_thread: bool = False,
+    lldb_errors: Mapping[type[Exception], bytes] = NO_ERRORS,
     glued: bool = False,
 ) -> Callable[[Handler], Handler]:
     """Enter a handler: `(session, args)`, or `(session, capability, args)` if it needs one."""
@@ -96,7 +107,9 @@ def packet(
     def enter(handler: Handler) -> Handler:
         if name in PACKETS:
             raise ValueError(f"packet {name} has two handlers")
-        PACKETS[name] = Row(name, handler, needs, feature, no_process, explains, dialects, lldb, of_thread, glued)
+        PACKETS[name] = Row(
+            name, handler, needs, feature, no_process, explains, dialects, lldb, of_thread, lldb_errors, glued
+        )
         return handler
 
     return enter

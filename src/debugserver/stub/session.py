@@ -84,11 +84,14 @@ class Session:
         """Set by the stub that owns both."""
 
     @property
+    def is_lldb(self) -> bool:
+        """Whether the client is LLDB beyond doubt: suffixes are agreed on, or it takes us for lldb-server."""
+        return self.thread_suffix or (self.settings.stands_for_lldb_server and self.dialect is Dialect.LLDB)
+
+    @property
     def native_signals(self) -> bool:
-        """Whether signals travel by the system's own numbers. LLDB takes them for such once suffixes are agreed on."""
-        if self.settings.native_signals and self.dialect is Dialect.LLDB:
-            return True
-        return self.thread_suffix or self.offers("native-signals")
+        """Whether signals travel by the system's own numbers: LLDB takes them for such."""
+        return self.is_lldb or self.offers("native-signals")
 
     def encode_signal(self, number: int) -> int:
         """The client's number for one of the system's signals."""
@@ -180,14 +183,13 @@ class Session:
         ]
 
     def find(self, selector: ThreadSelector) -> ThreadId:
-        """The live thread with exactly this id."""
-        if selector.pid is not None and selector.pid > 0:
-            candidates = [ThreadId(selector.pid, selector.tid)]
-        else:
-            candidates = [ThreadId(pid, selector.tid) for pid in self.target.processes()]
-        for thread in candidates:
-            if self.target.has_thread(thread):
+        """The live thread with exactly this id. NoSuchProcess, NoSuchThread."""
+        pids = self.target.processes() if selector.pid is None else (selector.pid,)
+        for pid in pids:
+            if self.target.has_thread(thread := ThreadId(pid, selector.tid)):
                 return thread
+        if selector.pid is not None and not self.target.has_process(selector.pid):
+            raise NoSuchProcess(f"no process {selector.pid}")
         raise NoSuchThread(f"no thread {selector.tid}")
 
     def encode_thread(self, thread: ThreadId) -> bytes:

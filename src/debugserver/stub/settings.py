@@ -21,8 +21,8 @@ class Settings:
     def __init__(self) -> None:
         self.extended = False
         """The server stays when the last process is gone: --multi, or a client said `!`."""
-        self.native_signals = False
-        """Signals have the system's own numbers from the first packet on, but to GDB: the server is lldb-server's."""
+        self.stands_for_lldb_server = False
+        """Whoever does not speak GDB's dialect is LLDB beyond doubt, from the first packet on."""
         self.on_disconnect = OnDisconnect.STOP
         self.notification_timeout = 30.0
         """Seconds until a notification that was not acknowledged is sent again."""

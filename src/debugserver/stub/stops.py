@@ -1,8 +1,8 @@
 """Stop events -> stop replies. All-stop is made here, out of a target that is always non-stop.
 
 All-stop: the first event is the reply of the resume, and every other thread is stopped before it is sent. Non-stop:
-each
-event is a %Stop notification, one in flight, the next one fetched by vStopped.
+each event is a %Stop notification, one in flight, the next one fetched by vStopped. LLDB's non-stop is one of
+processes: when one thread reports, all others of its process are stopped, and told of.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from debugserver.errors import NoSuchProcess, NotStopped, TargetError
 from debugserver.rsp import fields, stop_reply
+from debugserver.stub.dialects import NOTHING_TO_TELL
 from debugserver.stub.expedited import other_pairs, others, register_pairs, runs_on_stack
 from debugserver.stub.lldb_stops import LldbStops
 from debugserver.stub.registry import Dialect, Outcome
@@ -22,7 +23,7 @@ from debugserver.target.capabilities import Registers
 from debugserver.target.model import Action, ActionKind, ProcessExit, Stop, StopReason, ThreadExit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from debugserver.stub.session import Session
     from debugserver.target.capabilities import Execution
@@ -46,8 +47,6 @@ _NO_PAIR = frozenset({StopReason.STEP, StopReason.SIGNAL, StopReason.HALTED})
 
 _ENDS_OF_CALLS = frozenset({StopReason.SOFTWARE_BREAKPOINT, StopReason.SIGNAL})
 """Where the stack cannot be executed, a signal comes instead of the breakpoint."""
-RUNNING_ALREADY, _NOT_IN_ALL_STOP = b"E37", b"Eff"
-"""What lldb-server says, and LLVM's tests want."""
 _MOST_EVENTS = 64
 """Queued at a time, so that the client is heard in between."""
 
@@ -71,11 +70,15 @@ class Stops:
         self.awaited = False
         """All-stop: the client waits for a stop reply."""
         self._interrupted = False
+        self._marked: tuple[Stop, Stop] | None = None
+        """The stop that was the answer to the last ^C, and what was told of it."""
         self._has_more = False
         """Non-stop: events came faster than they could be queued."""
         self._unreported: deque[Event] = deque()
         """Events that came when nobody waited (all-stop) or that follow the one in flight (non-stop, first in
         flight)."""
+        self._ends_when_told = False
+        """Whether the conversation ends with the last notification."""
         self._notification = b""
         """The one in flight, until it is acknowledged."""
         self.deadline: float | None = None
@@ -92,8 +95,6 @@ class Stops:
         if self._execution is None:
             raise TargetError("this target cannot run")
         if self._session.non_stop:
-            if self.refuses_to_resume(actions):
-                return RUNNING_ALREADY
             self._execution.resume(actions)
             self._reply(b"OK")
             self.poll()
@@ -108,11 +109,12 @@ class Stops:
         return Outcome.DEFERRED
 
     def refuses_to_resume(self, threads: Iterable[ThreadId]) -> bool:
-        """Whether these all run, and the client is to be told so (LLDB, non-stop)."""
-        execution = self._execution
-        if not (self._is_lldb and self._session.non_stop and execution):
+        """Whether a process of these runs already, and the client is to be told so."""
+        execution, target = self._execution, self._session.target
+        if execution is None or not self._stops_processes:
             return False
-        return self._something_runs() and all(map(execution.running, threads))
+        pids = {thread.pid for thread in threads}
+        return any(execution.running(thread) for pid in pids for thread in target.threads(pid))
 
     def require_process(self) -> None:
         """NoSuchProcess if there is nothing to resume; the end of the last one may still wait to be told."""
@@ -160,6 +162,10 @@ class Stops:
                 if not (event := execution.next_event()):
                     self._has_more = False
                     return
+                if isinstance(event, Stop) and self._stops_processes:
+                    execution.halt_all(event.thread.pid)
+                    if not self._session.target.has_process(event.thread.pid):
+                        continue  # it was killed meanwhile, which is the event to come
                 self._queue_notification(event)
             self._has_more = True
         elif self.awaited:
@@ -209,7 +215,14 @@ class Stops:
             raise NoSuchProcess("nothing runs here")
         if not self._session.non_stop:
             self._execution.halt_all()
-        return self.encode(self._execution.last_stop(self._session.thread()))
+        return self.encode(self.last_stop(self._session.thread()))
+
+    def last_stop(self, thread: ThreadId) -> Stop:
+        """Why a thread stands still, as the client was told."""
+        if self._execution is None:
+            raise NoSuchProcess("nothing runs here")
+        stop = self._execution.last_stop(thread)
+        return self._marked[1] if self._marked and self._marked[0] is stop else stop
 
     def report_new(self, thread: ThreadId) -> bytes:
         """The reply of vAttach: all-stop the new thread's stop; non-stop OK, and the process runs until it is stopped.
@@ -239,8 +252,8 @@ class Stops:
 
     def unreported_threads(self) -> set[ThreadId]:
         """Those of which a stop is queued, or their birth: what a client asks of one was meant for a thread that runs,
-        or for others."""
-        if not self._unreported:
+        or for others. What LLDB asks is meant for a process."""
+        if not self._unreported or self._stops_processes:
             return set()
         stops = [event for event in self._unreported if isinstance(event, Stop)]
         return {thread for stop in stops for thread in (stop.thread, stop.child) if thread is not None}
@@ -254,6 +267,11 @@ class Stops:
     def _is_lldb(self) -> bool:
         return self._session.dialect is Dialect.LLDB
 
+    @property
+    def _stops_processes(self) -> bool:
+        """Whether, in non-stop, a process runs and stops as a whole."""
+        return self._is_lldb and self._session.non_stop
+
     def restart_notifications(self) -> bytes:
         """`?` in non-stop: forget what is queued and report all stopped threads anew, the first one as the reply. LLDB
         is told of the end of the last process as long as it has not acknowledged it."""
@@ -263,17 +281,22 @@ class Stops:
         self.deadline = None
         if self._execution is None:
             return b"OK"
-        self._unreported.extend(self._execution.last_stop(t) for t in self.stopped_threads())
+        current = self._session.general_thread if self._is_lldb else None
+        threads = sorted(self.stopped_threads(), key=lambda thread: thread != current)
+        self._unreported.extend(map(self.last_stop, threads))
         return self.encode(self._unreported[0]) if self._unreported else b"OK"
 
     def next_notification(self) -> bytes:
         """vStopped: the one in flight has arrived; the next, or OK. To LLDB it is an error in all-stop."""
         if self._is_lldb and not self._session.non_stop:
-            return _NOT_IN_ALL_STOP
+            return NOTHING_TO_TELL
         self.deadline = None
         if self._unreported:
             self._unreported.popleft()
-        return self.encode(self._unreported[0]) if self._unreported else b"OK"
+        if self._unreported:
+            return self.encode(self._unreported[0])
+        self._session.ended = self._ends_when_told
+        return b"OK"
 
     def _queue_notification(self, event: Event) -> None:
         if isinstance(event, ThreadExit) and not event.wanted and not self._is_last():
@@ -285,12 +308,19 @@ class Stops:
         if self._interrupted:
             event = self._mark_interrupt(event)
         self._note(event)
-        is_first = not self._unreported
-        self._unreported.append(event)
+        more: list[Event] = []
         if isinstance(event, ThreadExit) and event.wanted and self._is_last():
-            self._unreported.append(event._replace(wanted=False))
-        if is_first:
-            self._notification = b"Stop:" + self.encode(event)
+            more = [event._replace(wanted=False)]
+        elif isinstance(event, Stop) and self._stops_processes:
+            others = self._session.target.threads(event.thread.pid)
+            more = [self.last_stop(thread) for thread in others if thread != event.thread]
+        self._enqueue(event, *more)
+
+    def _enqueue(self, *events: Event) -> None:
+        is_first = not self._unreported
+        self._unreported.extend(events)
+        if is_first and events:
+            self._notification = b"Stop:" + self.encode(events[0])
             self._send_notification()
 
     def _is_last(self) -> bool:
@@ -305,6 +335,23 @@ class Stops:
         """The notification in flight was not acknowledged in time: the client may have lost it."""
         if self.deadline is not None:
             self._send_notification()
+
+    def report_killed(self, pids: Sequence[int], *, last: bool) -> bytes | Outcome:
+        """The reply of k, which ends the conversation if it was the `last`. GDB reads none; LLDB hears of each
+        process."""
+        self._session.ended = last
+        if not self._is_lldb:
+            return Outcome.SILENT
+        ends = [ProcessExit(pid, 0, signal.SIGKILL) for pid in pids]
+        if self._session.non_stop and ends:
+            self._session.ended, self._ends_when_told = False, last
+            self._reply(b"OK")
+            self._enqueue(*ends)
+            return Outcome.SILENT
+        for end in ends[:-1]:
+            self._reply(self.encode(end))
+        # LLDB waits for one even if there was no process.
+        return self.encode(ends[-1]) if ends else stop_reply.encode_exit(0, self._session.encode_signal(signal.SIGKILL))
 
     def forget(self, pid: int) -> None:
         """The process was let go or killed at the client's wish: nothing more of it is reported."""
@@ -349,7 +396,9 @@ class Stops:
         if event.reason not in (StopReason.HALTED, StopReason.STEP):
             return event
         self._interrupted = False
-        return event._replace(signal=signal.SIGINT, reason=StopReason.SIGNAL)
+        answer = event._replace(signal=signal.SIGINT, reason=StopReason.SIGNAL)
+        self._marked = event, answer
+        return answer
 
     def _thread(self, thread: ThreadId) -> bytes:
         if "Tthread" in self._session.settings.disabled_packets:
@@ -404,7 +453,7 @@ class Stops:
                 self._announce_exit(event)
             self._session.forget_process(event.pid)
             self._interrupted = self._interrupted and self._can_be_interrupted()
-        elif isinstance(event, Stop) and not self._session.non_stop:
+        elif isinstance(event, Stop) and (self._is_lldb or not self._session.non_stop):
             self._session.general_thread = event.thread
 
     def _announce_exit(self, event: ProcessExit) -> None:

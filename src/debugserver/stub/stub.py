@@ -12,7 +12,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 import debugserver.stub.handlers.all  # noqa: F401 - enters every row in the table
-from debugserver.errors import MalformedPacket, TargetError
+from debugserver.errors import MalformedPacket, NoSuchProcess, TargetError
 from debugserver.rsp import fields, framing, thread_id
 from debugserver.rsp.framing import Control, FrameReader
 from debugserver.stub.console import Console, Route
@@ -229,7 +229,7 @@ class Stub:
             return b""
         try:
             if row.no_process is not None and not self._target.has_process():
-                return fields.error(row.no_process)
+                return row.error_of(self.session.dialect, NoSuchProcess) or fields.error(row.no_process)
             if row.of_thread and self.session.thread_suffix:
                 reply = self._answer_of_thread(entry, args)
             else:
@@ -252,6 +252,8 @@ class Stub:
             return self._refuse(payload, row, error)
 
     def _refuse(self, payload: bytes, row: Row, error: Exception) -> bytes:
+        if (reply := row.error_of(self.session.dialect, type(error))) is not None:
+            return reply
         if isinstance(error, MalformedPacket):
             return fields.error(error.number)
         if isinstance(error, TargetError):

@@ -143,8 +143,9 @@ class Execution(ABC):
         self.halt(threads[:1])
 
     @abstractmethod
-    def halt_all(self) -> None:
-        """Stop every thread before returning. None reports; what had happened meanwhile is reported once resumed."""
+    def halt_all(self, pid: int | None = None) -> None:
+        """Stop every thread, of all processes or of this one, before returning. None reports; what had happened
+        meanwhile is reported once resumed."""
 
     def take_stops(self) -> Sequence[Stop]:
         """The stops that happened before `halt_all` and wait until their threads are resumed: they are told now, all

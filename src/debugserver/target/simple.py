@@ -156,7 +156,7 @@ class SingleThreadTarget(Target, Registers, Memory, Execution, SoftwareBreakpoin
     def halt(self, threads: Iterable[ThreadId]) -> None:
         self._halt_requested |= THREAD in threads and self._action is not None
 
-    def halt_all(self) -> None:
+    def halt_all(self, pid: int | None = None) -> None:
         if self._action is not None:
             self._stand(self.stop(0, StopReason.HALTED))
 

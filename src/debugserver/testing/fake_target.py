@@ -387,8 +387,8 @@ class FakeTarget(
     def halt(self, threads: Iterable[ThreadId]) -> None:
         self._halting.update(self._running.intersection(threads))
 
-    def halt_all(self) -> None:
-        for thread in tuple(self._running):
+    def halt_all(self, pid: int | None = None) -> None:
+        for thread in [thread for thread in self._running if pid in (None, thread.pid)]:
             self._stand(Stop(thread, 0, StopReason.HALTED))
 
     def take_stops(self) -> Sequence[Stop]:

@@ -12,6 +12,8 @@ from debugserver.stub.registry import LLDB_ONLY, Dialect, Outcome, packet
 from debugserver.target.capabilities import Attach, Detach, Execution, HostSystem, Kill, Launch
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from debugserver.stub.registry import Reply, Work
     from debugserver.stub.session import Session
     from debugserver.target.model import LaunchSettings, ThreadId
@@ -160,22 +162,33 @@ def _name(args: bytes) -> str:
     return name
 
 
-@packet("D", needs=Detach, no_process=errno.EPERM, lldb="`D1` and `D1;pid` leave the process stopped.")
+@packet(
+    "D",
+    needs=Detach,
+    no_process=errno.EPERM,
+    lldb="`D1` and `D1;pid` leave the process stopped; without a pid, all processes are let go.",
+)
 def detach(session: Session, detacher: Detach, args: bytes) -> Reply:
     """Let a process go, unharmed; without a pid, the current one. `1` before the pid: it stays stopped."""
     stopped, separator, pid_text = args.partition(b";")
     if stopped not in (b"", b"1"):
         raise MalformedPacket("D takes 1 and ;pid")
-    pid = fields.number(pid_text) if separator else session.process()
-    if pid not in session.target.processes():
-        raise MalformedPacket(f"process {pid} is not being debugged")
-    session.settings.announce(f"Detaching from process {pid}")
-    # The client lets go of those children itself that it knows of.
-    for each in (*session.stops.unreported_children(pid), pid):
-        if each in session.target.processes():
-            detacher.detach(each, stopped=bool(stopped))
-            _forget(session, each)
+    pids = [fields.number(pid_text)] if separator else _meant_by_default(session)
+    for pid in pids:
+        if pid not in session.target.processes():
+            raise MalformedPacket(f"process {pid} is not being debugged")
+    for pid in pids:
+        session.settings.announce(f"Detaching from process {pid}")
+        # The client lets go of those children itself that it knows of.
+        for each in (*session.stops.unreported_children(pid), pid):
+            if each in session.target.processes():
+                detacher.detach(each, stopped=bool(stopped))
+                _forget(session, each)
     return b"OK"
+
+
+def _meant_by_default(session: Session) -> list[int]:
+    return [session.process()] if session.dialect is Dialect.GDB else list(session.target.processes())
 
 
 @packet("qSupportsDetachAndStayStopped", needs=Detach, dialects=LLDB_ONLY)
@@ -200,19 +213,20 @@ def kill_process(session: Session, killer: Kill, args: bytes) -> Reply:
     return b"OK"
 
 
-@packet("k", needs=Kill, lldb="The reply is `X09`; for GDB there is none.")
+@packet("k", needs=Kill, lldb="The reply is `X09`, of each process; in non-stop, they are notifications.")
 def kill_all(session: Session, killer: Kill, args: bytes) -> Reply:
     """End all processes; outside extended mode the server ends too. Only LLDB gets a reply, and waits for it."""
-    _kill_all(session, killer)
-    session.ended = not session.settings.extended
-    return b"X09" if session.dialect is Dialect.LLDB else Outcome.SILENT
+    killed = _kill_all(session, killer)
+    return session.stops.report_killed(killed, last=not session.settings.extended)
 
 
-def _kill_all(session: Session, killer: Kill) -> None:
+def _kill_all(session: Session, killer: Kill) -> Sequence[int]:
     session.settings.announce("Killing all inferiors")
-    for pid in tuple(session.target.processes()):
+    pids = tuple(session.target.processes())
+    for pid in pids:
         killer.kill(pid)
         _forget(session, pid)
+    return pids
 
 
 @packet("R", needs=Launch)

@@ -9,14 +9,13 @@ from debugserver.errors import MalformedPacket, NoSuchProcess, NoSuchThread
 from debugserver.rsp import resume as wire
 from debugserver.rsp import thread_id
 from debugserver.rsp.thread_id import ThreadSelector
-from debugserver.stub.dialects import SIGNAL_NUMBERS
-from debugserver.stub.registry import LLDB_ONLY, Outcome, packet
-from debugserver.stub.stops import RUNNING_ALREADY
+from debugserver.stub.dialects import ILL_FORMED, RUNNING_ALREADY, SIGNAL_NUMBERS
+from debugserver.stub.registry import LLDB_ONLY, Dialect, Outcome, packet
 from debugserver.target.capabilities import Execution, ProgramOutput, Registers
 from debugserver.target.model import Action, ActionKind, ThreadId
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from debugserver.rsp.resume import ResumeAction
     from debugserver.stub.registry import Reply
@@ -29,6 +28,9 @@ _KINDS = {
     "S": ActionKind.STEP,
     "r": ActionKind.RANGE_STEP,
 }
+
+
+_ONE_PROCESS = "All threads of the process continue, also beside one that `Hc` chose, and no other process."
 
 
 @packet(
@@ -48,14 +50,14 @@ def report_stop(session: Session, execution: Execution, args: bytes) -> Reply:
     return session.stops.current()
 
 
-@packet("c", needs=Execution)
+@packet("c", needs=Execution, lldb=_ONE_PROCESS)
 def continue_(session: Session, execution: Execution, args: bytes) -> Reply:
     """Continue, at an address if one is given."""
     session.stops.require_process()
     return _resume_old_style(session, ActionKind.CONTINUE, 0, wire.parse_address(args))
 
 
-@packet("C", needs=Execution, lldb=SIGNAL_NUMBERS)
+@packet("C", needs=Execution, lldb=f"{_ONE_PROCESS} {SIGNAL_NUMBERS}")
 def continue_with_signal(session: Session, execution: Execution, args: bytes) -> Reply:
     """Continue with a signal, at an address if one is given."""
     session.stops.require_process()
@@ -77,7 +79,7 @@ def step_with_signal(session: Session, execution: Execution, args: bytes) -> Rep
 
 
 def _resume_old_style(session: Session, kind: ActionKind, signal: int, address: int | None) -> Reply:
-    """The thread of Hc, or with none chosen the current one, takes the action; without a choice all others continue."""
+    """The thread of Hc, or with none chosen the current one, takes the action; others continue as it is said below."""
     thread = session.continue_thread or session.thread()
     if session.stops.refuses_to_resume((thread,)):
         return RUNNING_ALREADY
@@ -86,11 +88,16 @@ def _resume_old_style(session: Session, kind: ActionKind, signal: int, address: 
     action = Action(kind, session.decode_signal(signal))
     if address is not None:
         _write_pc(session, thread, address)
-    actions = {thread: action}
-    if session.continue_thread is None:
-        for other in session.stops.stopped_threads():
-            actions.setdefault(other, Action(ActionKind.CONTINUE))
-    return session.stops.resume(actions)
+    others = (other for other in session.stops.stopped_threads() if _goes_along(session, other, thread, kind))
+    return session.stops.resume(dict.fromkeys(others, Action(ActionKind.CONTINUE)) | {thread: action})
+
+
+def _goes_along(session: Session, other: ThreadId, thread: ThreadId, kind: ActionKind) -> bool:
+    """Whether a thread continues beside one that is told to: GDB means all, or with Hc only that one; LLDB a
+    process."""
+    if session.dialect is Dialect.LLDB and kind is ActionKind.CONTINUE:
+        return other.pid == thread.pid
+    return session.continue_thread is None
 
 
 def _write_pc(session: Session, thread: ThreadId, address: int) -> None:
@@ -111,15 +118,26 @@ def list_actions(session: Session, execution: Execution, args: bytes) -> Reply:
     return b"vCont;c;C" + steps + b";t;r"
 
 
-@packet("vCont", needs=Execution, lldb=SIGNAL_NUMBERS)
+@packet(
+    "vCont",
+    needs=Execution,
+    lldb="In all-stop the actions must be for one process; in non-stop for processes that stand still (else `E37`), "
+    f"and `t` for whole ones. {SIGNAL_NUMBERS}",
+    lldb_errors={MalformedPacket: ILL_FORMED},
+)
 def resume_threads(session: Session, execution: Execution, args: bytes) -> Reply:
     """Resume, step or stop threads one by one; the leftmost action that names a thread is its own."""
-    chosen = _choose_actions(session, wire.parse_actions(args))
+    wanted = wire.parse_actions(args)
+    chosen = _choose_actions(session, wanted)
     if not chosen:
         session.stops.require_process()
     resumes: dict[ThreadId, Action] = {}
     stops: list[ThreadId] = []
     unreported = session.stops.unreported_threads()
+    if session.dialect is Dialect.LLDB:
+        _check_processes(session, wanted, chosen)
+        if session.stops.refuses_to_resume(thread for thread, action in chosen.items() if action.verb != "t"):
+            return RUNNING_ALREADY
     for thread, action in chosen.items():
         if action.verb == "t":
             stops.append(thread)
@@ -134,6 +152,14 @@ def resume_threads(session: Session, execution: Execution, args: bytes) -> Reply
         return session.stops.resume({}) if resumes else session.stops.current()
     session.stops.acknowledge_then_halt(stops)
     return Outcome.SILENT
+
+
+def _check_processes(session: Session, actions: Iterable[ResumeAction], chosen: Iterable[ThreadId]) -> None:
+    """MalformedPacket for what lldb-server's processes cannot do, and LLDB does not ask for."""
+    if any(action.verb == "t" and action.selector and action.selector.tid > 0 for action in actions):
+        raise MalformedPacket("a process is stopped as a whole")
+    if not session.non_stop and len({thread.pid for thread in chosen}) > 1:
+        raise MalformedPacket("several processes can be resumed only in non-stop")
 
 
 def _choose_actions(session: Session, actions: Sequence[ResumeAction]) -> dict[ThreadId, ResumeAction]:

@@ -5,8 +5,16 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
-from debugserver.errors import MalformedPacket, NotStopped, TargetError
+from debugserver.errors import (
+    DebugServerError,
+    MalformedPacket,
+    NoSuchProcess,
+    NoSuchThread,
+    NotStopped,
+    TargetError,
+)
 from debugserver.rsp import fields, framing, thread_id
+from debugserver.stub.dialects import NO_CURRENT_PROCESS, NO_PROCESS_TO_CHOOSE, NO_THREAD_TO_CHOOSE
 from debugserver.stub.registry import LLDB_ONLY, Dialect, packet
 from debugserver.target.capabilities import Execution, ThreadLocalStorage, ThreadNames
 
@@ -17,24 +25,18 @@ if TYPE_CHECKING:
     from debugserver.target.model import ThreadId
 
 _NO_PROCESS = errno.EPERM
-_NO_SUCH_THREAD = b"Eff"
-"""What lldb-server says, and LLVM's tests want."""
 
 
-@packet("H", lldb="A thread that `Hg` cannot choose gets `Eff`.")
+@packet(
+    "H",
+    lldb="A thread can be chosen only once there is a process.",
+    lldb_errors={NoSuchThread: NO_THREAD_TO_CHOOSE, DebugServerError: NO_PROCESS_TO_CHOOSE},
+)
 def select_thread(session: Session, args: bytes) -> Reply:
     """Choose the thread of later packets: Hg for registers and memory, Hc for steps of the old style."""
     if len(args) < 2:
         raise MalformedPacket("an operation and a thread are needed")
-    try:
-        return _select(session, args[:1], thread_id.parse(args[1:]))
-    except (MalformedPacket, TargetError):
-        if args[:1] == b"g" and session.dialect is Dialect.LLDB:
-            return _NO_SUCH_THREAD
-        raise
-
-
-def _select(session: Session, operation: bytes, selector: ThreadSelector) -> bytes:
+    operation, selector = args[:1], thread_id.parse(args[1:])
     if operation == b"g":
         session.general_thread = _general_thread(session, selector)
     elif operation == b"c":
@@ -58,13 +60,13 @@ def _continue_thread(session: Session, selector: ThreadSelector) -> ThreadId | N
 
 
 def _existing(session: Session, selector: ThreadSelector) -> ThreadId | None:
-    """Before there is a process, a thread may be named but not picked."""
-    if selector.tid > 0 and not session.target.processes():
+    """Before there is a process, GDB may name a thread but not pick one."""
+    if session.dialect is Dialect.GDB and selector.tid > 0 and not session.target.processes():
         return None
     return session.select(selector)
 
 
-@packet("T", no_process=errno.ENOENT)
+@packet("T", no_process=errno.ENOENT, lldb_errors={NoSuchProcess: b"E01"})
 def thread_alive(session: Session, args: bytes) -> Reply:
     """Say whether a thread is alive."""
     selector = thread_id.parse(args)
@@ -73,11 +75,12 @@ def thread_alive(session: Session, args: bytes) -> Reply:
     try:
         session.find(selector)
     except TargetError as error:
-        raise TargetError(str(error), errno.ENOENT) from None
+        error.number = errno.ENOENT
+        raise
     return b"OK"
 
 
-@packet("qC", no_process=_NO_PROCESS)
+@packet("qC", no_process=_NO_PROCESS, lldb_errors={NoSuchProcess: NO_CURRENT_PROCESS})
 def current_thread(session: Session, args: bytes) -> Reply:
     """Name the current thread."""
     _without_arguments(args)
@@ -120,7 +123,7 @@ def tell_stop(session: Session, execution: Execution, args: bytes) -> Reply:
     thread = session.find(thread_id.parse(args))
     if execution.running(thread):
         raise NotStopped(f"thread {thread.tid} is running")
-    return session.stops.encode(execution.last_stop(thread))
+    return session.stops.encode(session.stops.last_stop(thread))
 
 
 @packet("jThreadsInfo", needs=Execution, no_process=_NO_PROCESS, dialects=LLDB_ONLY)

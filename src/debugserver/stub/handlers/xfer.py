@@ -114,14 +114,15 @@ def read_exec_file(session: Session, files: ExecFile, annex: str) -> bytes:
 @xfer_object(
     "features",
     needs=Registers,
-    lldb="After OK to `QThreadSuffixSupported`, registers have DWARF numbers, uses and sets, and their parts names.",
+    lldb="After OK to `QThreadSuffixSupported`, and in lldb-server's role, registers have DWARF numbers, uses and "
+    "sets, their parts names, and the architecture has LLVM's.",
 )
 def read_features(session: Session, registers: Registers, annex: str) -> bytes:
     """Read the target description: what registers there are."""
     if annex != "target.xml":
         raise MalformedPacket("there is only target.xml")
     session.reads_descriptions = True
-    if session.thread_suffix:
+    if session.is_lldb:
         from debugserver.arch.lldb_description import lldb_description as describe
     else:
         from debugserver.arch.description import target_description as describe
