@@ -8,11 +8,10 @@ inside, as a guest, until it leaves that memory; a guest steps over the breakpoi
 from __future__ import annotations
 
 import signal
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from debugserver.errors import NoSuchProcess, NoSuchThread
-from debugserver.linux import events, ptrace, registers
+from debugserver.errors import NoSuchProcess
+from debugserver.linux import events, injection, ptrace, registers
 from debugserver.linux.breakpoints import BreakpointTable
 from debugserver.linux.memory import MemoryFile
 from debugserver.linux.release import release
@@ -113,7 +112,7 @@ def _welcome_child(tracer: Tracer, parent: LinuxThread, pid: int, *, is_vfork: b
         child.resumed = True
         tracer.run_on(child)
     else:
-        _release_child(process, pid)
+        _release_child(tracer, process, pid)
 
 
 def _add_child(
@@ -130,10 +129,19 @@ def _add_child(
     return thread
 
 
-def _release_child(parent: LinuxProcess, pid: int) -> None:
-    _clear_copy(parent, pid)
-    with suppress(NoSuchThread):
-        ptrace.detach(pid, 0)
+def _release_child(tracer: Tracer, parent: LinuxProcess, pid: int) -> None:
+    """Let a child go that stands at its beginning, without what its copy of the memory has of ours."""
+    try:
+        child = _add_child(tracer, parent, pid, shared=False)
+    except NoSuchProcess:
+        return
+    process = child.process
+    process.announced = False
+    process.breakpoints.clear(process.memory)
+    injection.give_back(tracer, process)
+    if tracer.table.find_process(pid) is process:
+        tracer.table.remove_process(process)
+        release(tracer, child)
 
 
 def release_orphans(tracer: Tracer) -> None:
@@ -143,7 +151,7 @@ def release_orphans(tracer: Tracer) -> None:
     for tid in tuple(tracer.early):
         if _is_orphan(tracer, tid):
             del tracer.early[tid]
-            _release_child(tracer.last_ended, tid)
+            _release_child(tracer, tracer.last_ended, tid)
 
 
 def _is_orphan(tracer: Tracer, tid: int) -> bool:
