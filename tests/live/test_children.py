@@ -13,7 +13,10 @@ import pytest
 
 from tests.live.session import (
     PLAIN,
+    RIP,
+    SIGCHLD,
     SIGKILL,
+    SIGTRAP,
     SIGUSR1,
     STATIC,
     WITH_EVENTS,
@@ -111,6 +114,24 @@ def test_both_debugged(debug: Callable[..., Session], way: str) -> None:
         session.remove("shared")
     else:
         assert "vforkdone" in session.run().pairs
+    exited(session.run(), 0)
+
+
+def test_a_step_from_a_birth_leads_to_the_end_of_the_system_call(debug: Callable[..., Session]) -> None:
+    """And no further, where the client has moved the thread as well: GDB does when it steps over a breakpoint in a copy
+    of the instruction."""
+    session = debug("children", "fork", offered=WITH_EVENTS)
+    stop = session.run()
+    parent, behind, child = thread_of(stop), pc_of(stop), child_of(stop)
+    assert child is not None
+    session.expect_ok(f"D;{child[0]:x}")
+    session.choose(parent[1], parent[0])
+    session.set_register(RIP, session.symbols["shared"])
+    stop = session.step(parent)
+    while stop.signal == SIGCHLD:
+        stop = session.step(parent, SIGCHLD)
+    assert (stop.signal, pc_of(stop)) == (SIGTRAP, session.symbols["shared"])
+    session.set_register(RIP, behind)
     exited(session.run(), 0)
 
 

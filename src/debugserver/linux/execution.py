@@ -82,9 +82,10 @@ class LinuxExecution(Execution):
 
     def _is_computed(self, thread: LinuxThread) -> bool:
         """Whether a step does nothing but what the instruction does, and has been made by that. Not while others run:
-        they are to get their time."""
+        they are to get their time. Nor in the middle of a system call: a step leads to its end, and no further."""
         process = thread.process
-        if thread.signal or thread.group_stopped or thread.passing or process.runs(but=thread):
+        given = thread.signal or thread.passing
+        if given or thread.group_stopped or thread.in_system_call or process.runs(but=thread):
             process.executable = None
             return False
         try:
