@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import re
 import signal
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.gdb import expect, printed
-from tests.support.processes import Output, is_stopped, status, thread_ids, wait_until
+from tests.support.processes import Output, is_stopped, send_to_thread, status, thread_ids, wait_until
 from tests.support.programs import compile_program
 
 if TYPE_CHECKING:
@@ -54,14 +53,6 @@ def test_background_step_and_detach(gdb: Gdb, serve: Callable[..., Server]) -> N
         assert len(re.findall(r"\(running\)", out)) == 4
         conversation.run("delete", "detach")
     server.output.wait_for("joined")
-
-
-TGKILL = 234
-"""The system call, which Python does not have."""
-
-
-def send_to_thread(pid: int, tid: int, number: int) -> None:
-    assert ctypes.CDLL(None).syscall(TGKILL, pid, tid, number) == 0
 
 
 def start(conversation: Conversation, server: Server, *commands: str) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import random
 import re
+import signal
 import subprocess
 import sys
 from contextlib import ExitStack
@@ -13,8 +15,8 @@ import pytest
 
 from debugserver.rsp import stop_reply
 from tests.live.running import Running, running
-from tests.live.session import SIGTRAP, STATIC, Session, name, pc_of, states, symbols, thread_of
-from tests.support.processes import text_segment, wait_until
+from tests.live.session import SIGTRAP, SIGUSR1, STATIC, Session, name, pc_of, states, symbols, thread_of
+from tests.support.processes import send_to_thread, text_segment, wait_until
 from tests.support.programs import compile_program
 from tests.support.server import Server
 
@@ -28,6 +30,8 @@ FALSE = ";X3,220027"
 """const8 0, end."""
 SIGALRM = 14
 MOST = 64
+ENDBR = b"\xf3\x0f\x1e\xfa"
+"""What `mixed` begins with."""
 R11 = 11
 LEFT_OVER = (0, 2, 3, 8, 9, 10)
 """rax, rcx, rdx, r8 to r10."""
@@ -173,6 +177,23 @@ def test_computed_steps_are_those_of_the_cpu(tmp_path: Path) -> None:
     assert len(computed) > 60
     for ours, cpus in zip(computed, stepped, strict=True):
         assert ours == cpus, hex(ours[0])
+
+
+@pytest.mark.parametrize("to_process", [True, False], ids=["process", "thread"])
+def test_a_signal_that_waits_comes_before_a_step(connect: Callable[..., Session], to_process: bool) -> None:
+    """Where the instruction could be computed, too."""
+    session = connect(compile_program("mixed_code", *STATIC), 1)
+    session.insert("mixed")
+    stop = session.go()
+    session.remove("mixed")
+    if to_process:
+        os.kill(session.pid, signal.SIGUSR1)
+    else:
+        send_to_thread(*thread_of(stop), signal.SIGUSR1)
+    signalled = session.step(thread_of(stop))
+    assert (signalled.signal, pc_of(signalled)) == (SIGUSR1, pc_of(stop))
+    stepped = session.step(thread_of(stop))
+    assert (stepped.signal, pc_of(stepped)) == (SIGTRAP, pc_of(stop) + len(ENDBR))
 
 
 def expected_stop(steps: Trace, start: int, low: int, high: int) -> tuple[int, list[str]] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
 import signal
@@ -15,6 +16,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 DEADLINE = 20.0  # seconds; generous, since a busy machine must not fail a test
+
+_TGKILL = 234
+"""The system call, which Python does not have."""
+
+
+def send_to_thread(pid: int, tid: int, number: int) -> None:
+    """tgkill(2)."""
+    assert ctypes.CDLL(None).syscall(_TGKILL, pid, tid, number) == 0
 
 
 def wait_until(condition: Callable[[], object], what: str, deadline: float = DEADLINE) -> None:

@@ -82,13 +82,19 @@ class LinuxExecution(Execution):
 
     def _is_computed(self, thread: LinuxThread) -> bool:
         """Whether a step does nothing but what the instruction does, and has been made by that. Not while others run:
-        they are to get their time. Nor in the middle of a system call: a step leads to its end, and no further."""
+        they are to get their time. Nor in the middle of a system call: a step leads to its end, and no further. Nor
+        when a signal waits, which comes before the instruction."""
         process = thread.process
-        given = thread.signal or thread.passing
-        if given or thread.group_stopped or thread.in_system_call or process.runs(but=thread):
-            process.executable = None
-            return False
         try:
+            if (
+                thread.signal
+                or thread.group_stopped
+                or thread.in_system_call
+                or process.runs(but=thread)
+                or ptrace.has_pending_signals(thread.tid)
+            ):
+                process.executable = None
+                return False
             return stepping.compute_step(self._tracer, thread)
         except (NoSuchThread, NoSuchProcess):
             return False

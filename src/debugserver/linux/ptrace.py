@@ -42,6 +42,7 @@ _SETSIGMASK = 0x420B
 _GET_SYSCALL_INFO = 0x420E
 _GET_RSEQ_CONFIGURATION = 0x420F
 _RSEQ_CONFIGURATION_SIZE = 24
+_PEEKSIGINFO_SHARED = 1
 
 OPTION_SYSCALL_GOOD = 1 << 0
 OPTION_FORK = 1 << 1
@@ -113,6 +114,9 @@ class _PeekSiginfo(ctypes.Structure):
 
 _peeked = _PeekSiginfo(0, 0, 8)
 _PEEKED = ctypes.addressof(_peeked)
+_firsts = _PeekSiginfo(0, 0, 1), _PeekSiginfo(0, _PEEKSIGINFO_SHARED, 1)
+_FIRSTS = tuple(ctypes.c_void_p(ctypes.addressof(first)) for first in _firsts)
+"""The first signal of the thread's own, and of all threads'."""
 
 _quick_ptrace = ctypes.PyDLL(None).ptrace
 """Keeps the interpreter's lock and does not look at errno, which a call takes a third of its time for."""
@@ -287,6 +291,15 @@ def write_signal_mask(tid: int, mask: int) -> None:
     """PTRACE_SETSIGMASK. SIGKILL and SIGSTOP cannot be blocked."""
     data = bytearray(mask.to_bytes(_SIGNAL_SET_SIZE, sys.byteorder))
     _call(_SETSIGMASK, tid, len(data), _address(data))
+
+
+def has_pending_signals(tid: int) -> bool:
+    """PTRACE_PEEKSIGINFO: whether any signal waits for a stopped thread, or for its process; blocked ones too."""
+    for first in _FIRSTS:
+        count = _bare_ptrace(_PEEKSIGINFO, tid, first, _ANSWER_POINTER)
+        if count:
+            return count > 0 or _peek(_PEEKSIGINFO, tid, first.value or 0, _ANSWER) > 0
+    return False
 
 
 def has_pending_trap(tid: int) -> bool:
