@@ -77,6 +77,8 @@ class Stops:
         self._unreported: deque[Event] = deque()
         """Events that came when nobody waited (all-stop) or that follow the one in flight (non-stop, first in
         flight)."""
+        self._ended: ThreadExit | None = None
+        """Non-stop: the thread whose end was the last event, until it is clear whether anything else runs."""
         self._ends_when_told = False
         """Whether the conversation ends with the last notification."""
         self._notification = b""
@@ -161,6 +163,7 @@ class Stops:
             for _ in range(_MOST_EVENTS):
                 if not (event := execution.next_event()):
                     self._has_more = False
+                    self._tell_if_nothing_runs()
                     return
                 if isinstance(event, Stop) and self._stops_processes:
                     execution.halt_all(event.thread.pid)
@@ -299,7 +302,8 @@ class Stops:
         return b"OK"
 
     def _queue_notification(self, event: Event) -> None:
-        if isinstance(event, ThreadExit) and not event.wanted and not self._is_last():
+        self._ended = event if isinstance(event, ThreadExit) else None
+        if isinstance(event, ThreadExit) and not event.wanted:
             return
         if isinstance(event, ProcessExit):
             pid = event.pid
@@ -308,13 +312,18 @@ class Stops:
         if self._interrupted:
             event = self._mark_interrupt(event)
         self._note(event)
-        more: list[Event] = []
-        if isinstance(event, ThreadExit) and event.wanted and self._is_last():
-            more = [event._replace(wanted=False)]
-        elif isinstance(event, Stop) and self._stops_processes:
+        more: list[Stop] = []
+        if isinstance(event, Stop) and self._stops_processes:
             others = self._session.target.threads(event.thread.pid)
             more = [self.last_stop(thread) for thread in others if thread != event.thread]
         self._enqueue(event, *more)
+
+    def _tell_if_nothing_runs(self) -> None:
+        """After the end of a thread, when no event is left: the end of its process would say so itself."""
+        ended, self._ended = self._ended, None
+        if ended is not None and self._session.offers("no-resumed") and not self._something_runs():
+            self._session.flush_output()
+            self._enqueue(ended._replace(wanted=False))
 
     def _enqueue(self, *events: Event) -> None:
         is_first = not self._unreported
@@ -322,10 +331,6 @@ class Stops:
         if is_first and events:
             self._notification = b"Stop:" + self.encode(events[0])
             self._send_notification()
-
-    def _is_last(self) -> bool:
-        """Whether to say that nothing runs any more, to a client that understands."""
-        return self._session.offers("no-resumed") and not self._something_runs()
 
     def _send_notification(self) -> None:
         self._notify(self._notification)
