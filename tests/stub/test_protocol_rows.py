@@ -424,6 +424,18 @@ def test_an_interrupt_stops_the_process_that_was_attached_to_last(target: FakeTa
     assert stop_reply(reply) == stopped(2, "p20.20")
 
 
+@pytest.mark.parametrize(("packet", "interrupted"), [(b"vCont;c", b"p20.20"), (b"vCont;s:p10.10", b"p10.10")])
+def test_an_interrupt_leaves_the_step_of_another_process_alone_once(
+    target: FakeTarget, stub: Stub, packet: bytes, interrupted: bytes
+) -> None:
+    """GDB steps a thread over a breakpoint while the process that ^C is for stands still."""
+    target.attachable[0x20] = (0x20,)
+    assert ask(stub, b"vAttach;20")
+    stub.receive_data(b"\x03")
+    assert re.fullmatch(rb"T05.*;thread:p10\.10;", ask(stub, b"vCont;s:p10.10") or b"")
+    assert re.fullmatch(rb"T02.*;thread:%b;" % re.escape(interrupted), ask(stub, packet) or b"")
+
+
 # D, k, R, vKill
 
 

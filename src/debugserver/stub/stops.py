@@ -70,6 +70,8 @@ class Stops:
         self.awaited = False
         """All-stop: the client waits for a stop reply."""
         self._interrupted = False
+        self._deferred = False
+        """A step was told of since ^C came, as it is, because it was another process's."""
         self._marked: tuple[Stop, Stop] | None = None
         """The stop that was the answer to the last ^C, and what was told of it."""
         self._has_more = False
@@ -135,6 +137,7 @@ class Stops:
         """
         if self._execution is not None and self._can_be_interrupted():
             self._interrupted = True
+            self._deferred = False
             self._interrupt(self._execution)
             self.poll()
 
@@ -400,10 +403,21 @@ class Stops:
             return event
         if event.reason not in (StopReason.HALTED, StopReason.STEP):
             return event
+        if event.reason is StopReason.STEP and self._another_is_meant(event.thread.pid):
+            return event
         self._interrupted = False
         answer = event._replace(signal=signal.SIGINT, reason=StopReason.SIGNAL)
         self._marked = event, answer
         return answer
+
+    def _another_is_meant(self, pid: int) -> bool:
+        """Whether ^C is for another process, which stands still while GDB has a thread of this one pass a breakpoint:
+        it is stopped when it runs again. Somebody who steps through this process waits for one step more."""
+        newest = self._session.newest_process
+        if self._deferred or newest == pid or not self._session.target.has_process(newest):
+            return False
+        self._deferred = True
+        return True
 
     def _thread(self, thread: ThreadId) -> bytes:
         if "Tthread" in self._session.settings.disabled_packets:
