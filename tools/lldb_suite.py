@@ -178,21 +178,8 @@ def report(reference: Results, ours: Results) -> str:
     lost = sorted(test for test, result in reference.items() if result == "PASS" and ours.get(test) != "PASS")
     if lost:
         lines.append("\nLost:\n\n" + "".join(f"- `{test}`\n" for test in lost))
-        lines.append(_WHY)
     return "".join(lines)
 
-
-_WHY = """
-Why:
-
-- `TestNonStop`: lldb-server stops and tells of every thread of the process when one stops; here, as with GDB, each
-  thread stops by itself.
-- `TestGdbRemoteFork`, `TestGdbRemoteForkNonStop`: mostly numbers of errors for processes that were let go or killed;
-  one `X09` for each process of `k`; a second process that may not be resumed with the first in one `vCont`, where we
-  resume both.
-- `TestGdbRemoteTargetXmlPacket`: the architecture is called `i386:x86-64`, as GDB knows it; LLDB takes both.
-- The others are open.
-"""
 
 _HEAD = f"""# LLVM's packet tests
 

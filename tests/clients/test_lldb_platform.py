@@ -208,6 +208,18 @@ def test_launching(lldb: Lldb, platform: Callable[..., Platform], tmp_path: Path
     assert (server.directory / "prog").read_bytes() == program.read_bytes()
 
 
+def test_signals_are_linuxs(lldb: Lldb, platform: Callable[..., Platform]) -> None:
+    """LLDB asks for a list of them."""
+    output = lldb(
+        *platform("--server").connect,
+        f"target create {compile_program('started')}",
+        "process launch -s",
+        "process handle SIGSTKFLT SIGCHLD SIGRTMIN+1",
+        "process kill",
+    )
+    expect(output, "SIGSTKFLT +true +true +true", "SIGCHLD +true +false +true", r"SIGRTMIN\+1 +true +false +false")
+
+
 def test_attaching(lldb: Lldb, platform: Callable[..., Platform]) -> None:
     with waiting(compile_program("waits")) as process:
         output = lldb(

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 
 from debugserver.testing.client import RspClient
-from tests.support.processes import DEADLINE, is_gone, wait_until
+from tests.support.processes import DEADLINE, end_process, is_gone, wait_until
 from tests.support.programs import compile_program
-from tests.support.server import Server, server_command
+from tests.support.server import Server, lldb_server, server_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -38,6 +40,30 @@ def platform() -> Iterator[Callable[..., Server]]:
     yield start
     for server in started:
         server.close()
+
+
+@pytest.fixture
+def peer(tmp_path: Path) -> Iterator[str]:
+    """The address of lldb-server's platform."""
+    command = lldb_server()
+    if command is None or not command.exists():
+        pytest.skip("lldb-server is not installed (lldb-for-pwndbg)")
+    port = tmp_path / "port"
+    line: list[str | Path] = [command, "platform", "--server", "--listen", "localhost:0", "--socket-file", port]
+    with subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True) as process:
+        try:
+            wait_until(lambda: port.exists() and port.read_text(), "it listens")
+            yield f"localhost:{port.read_text().strip(chr(0))}"
+        finally:
+            end_process(process)
+
+
+def raw_reply(address: str, packet: bytes) -> bytes:
+    """The reply as it travels."""
+    with socket.create_connection(("localhost", int(address.rpartition(":")[2])), DEADLINE) as connection:
+        connection.sendall(b"+" + packet)
+        with connection.makefile("rb") as stream:
+            return b"".join(iter(lambda: stream.read(1), b"#")).partition(b"$")[2]
 
 
 def connect(server: Server) -> RspClient:
@@ -161,3 +187,28 @@ def test_a_signal_ends_the_platform_and_its_clients(platform: Callable[..., Serv
         assert server.wait() == 0
         with pytest.raises((EOFError, OSError, ConnectionError)):
             client.request(b"qHostInfo")
+
+
+# As lldb-server's platform tells it
+
+
+def test_the_systems_signals(platform: Callable[..., Server], peer: str) -> None:
+    """Without escapes, which a client of ours would take for such."""
+    theirs, ours = (raw_reply(address, b"$jSignalsInfo#c7") for address in (peer, platform().address))
+    assert json.loads(ours) == json.loads(theirs)
+
+
+def test_the_status_of_files(platform: Callable[..., Server], peer: str, tmp_path: Path) -> None:
+    """Of an open one. LLDB has no other way, and falls back to it where it is not told a size or permissions."""
+    (tmp_path / "link").symlink_to("file")
+    (tmp_path / "file").write_text("x" * 12345)
+    (tmp_path / "file").chmod(0o640)
+    with RspClient.connect(peer, DEADLINE) as theirs, connect(platform()) as ours:
+        theirs.start_no_ack_mode()
+        for path in (tmp_path / "file", tmp_path / "link", tmp_path, "/dev/null"):
+            ask = b"vFile:open:%b,00000000,00000000" % hexed(path)
+            expected, told = (client.request(b"vFile:fstat:" + client.request(ask)[1:]) for client in (theirs, ours))
+            assert told == expected, path
+            assert ours.request(b"vFile:stat:" + hexed(path)) == expected, path
+        assert ours.request(b"vFile:fstat:63") == theirs.request(b"vFile:fstat:63") == b"F-1,9"
+        assert ours.request(b"vFile:stat:" + hexed("/none")) == b"F-1,2"

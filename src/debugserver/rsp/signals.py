@@ -1,4 +1,7 @@
-"""Signal numbers: GDB's own against those of Linux on x86 and ARM. Source: GDB's include/gdb/signals.def."""
+"""Signal numbers: GDB's own against those of Linux on x86 and ARM, and LLDB's names of those.
+
+Source: GDB's include/gdb/signals.def, LLDB's LinuxSignals.cpp.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,13 @@ _CLASSIC = (
 _REALTIME_32 = 77
 _REALTIME_33_TO_63 = range(45, 76)
 _REALTIME_64 = 78
+
+_CLASSIC_NAMES = (
+    "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2", "PIPE", "ALRM", "TERM",
+    "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG", "XCPU", "XFSZ", "VTALRM", "PROF", "WINCH", "IO",
+    "PWR", "SYS", "32", "33",
+)  # fmt: skip
+_FIRST_REALTIME, _FIRST_COUNTED_DOWN, _LAST_REALTIME = 34, 50, 64
 
 _TO_GDB = (*_CLASSIC, _REALTIME_32, *_REALTIME_33_TO_63, _REALTIME_64)
 _GDB_SIGPOLL = 33
@@ -41,3 +51,13 @@ def from_gdb(gdb: int) -> int:
         return _FROM_GDB[gdb]
     except KeyError:
         raise MalformedPacket(f"no host signal for {gdb}") from None
+
+
+def native_names() -> dict[int, str]:
+    """Of all of the host's numbers."""
+    names = {number: f"SIG{name}" for number, name in enumerate(_CLASSIC_NAMES, 1)}
+    for number in range(_FIRST_REALTIME, _FIRST_COUNTED_DOWN):
+        names[number] = f"SIGRTMIN+{number - _FIRST_REALTIME}".removesuffix("+0")
+    for number in range(_FIRST_COUNTED_DOWN, _LAST_REALTIME + 1):
+        names[number] = f"SIGRTMAX-{_LAST_REALTIME - number}".removesuffix("-0")
+    return names

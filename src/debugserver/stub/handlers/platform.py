@@ -1,4 +1,4 @@
-"""What LLDB asks of a platform server, which debugs nothing itself: other servers, and commands.
+"""What LLDB asks of a platform server, which debugs nothing itself: other servers, commands, and signals.
 
 Source: LLVM, "LLDB Platform Packets", and the packets of LLDB 14 to 23.
 """
@@ -9,7 +9,7 @@ import errno
 from typing import TYPE_CHECKING
 
 from debugserver.errors import MalformedPacket, TargetError
-from debugserver.rsp import fields
+from debugserver.rsp import fields, signals
 from debugserver.rsp.framing import escape
 from debugserver.stub.registry import packet
 from debugserver.target.capabilities import DebugServers, HostShell
@@ -21,6 +21,33 @@ if TYPE_CHECKING:
 _CANNOT_EXECUTE = 126
 """The exit status of a command that may not be run, as shells have it."""
 _NO_TIMEOUT = 0xFFFF_FFFF
+_PASSED_IN_SILENCE = frozenset({"SIGALRM", "SIGPROF", "SIGWINCH", "SIG32", "SIG33"})
+_PASSED = frozenset({"SIGCHLD", "SIGCONT"})
+_OF_THE_DEBUGGER = frozenset({"SIGINT", "SIGTRAP", "SIGSTOP"})
+
+
+@packet("jSignalsInfo", needs=DebugServers)
+def describe_signals(session: Session, servers: DebugServers, args: bytes) -> Reply:
+    """List the system's signals as JSON, and what a client does about each unless its user wishes otherwise.
+
+    The braces are not escaped, as lldb-server's are not: LLDB cannot read it then, and takes Linux's signals. If it
+    can, it (23.1) takes those of another system that it knows, and only adds these.
+    """
+    import json
+
+    return json.dumps([_signal(number, name) for number, name in signals.native_names().items()]).encode()
+
+
+def _signal(number: int, name: str) -> dict[str, object]:
+    """As LLDB has them by itself."""
+    silent = name in _PASSED_IN_SILENCE or name.startswith("SIGRT")
+    return {
+        "signo": number,
+        "name": name,
+        "suppress": name in _OF_THE_DEBUGGER,
+        "stop": not (silent or name in _PASSED),
+        "notify": not silent,
+    }
 
 
 @packet("qLaunchGDBServer", needs=DebugServers)
