@@ -150,8 +150,11 @@ class FrameReader:
         return end + _TRAILER
 
 
+_TRAILERS = tuple(b"#%02x" % total for total in range(256))
+
+
 def _trailer_matches(payload: bytes, digits: bytes) -> bool:
-    return b"%02x" % checksum(payload) == digits.lower()
+    return _TRAILERS[checksum(payload)][1:] == digits.lower()
 
 
 _SLICE = 256
@@ -171,12 +174,12 @@ def checksum(data: bytes) -> int:
 
 def encode_packet(payload: bytes) -> bytes:
     """The packet around an escaped payload."""
-    return b"$%b#%02x" % (payload, checksum(payload))
+    return b"".join((b"$", payload, _TRAILERS[checksum(payload)]))
 
 
 def encode_notification(payload: bytes) -> bytes:
     """The notification around an escaped payload."""
-    return b"%%%b#%02x" % (payload, checksum(payload))
+    return b"".join((b"%", payload, _TRAILERS[checksum(payload)]))
 
 
 def escape(data: bytes) -> bytes:

@@ -25,7 +25,7 @@ def read_memory(session: Session, memory: Memory, args: bytes) -> Reply:
     address, length = _range_to_read(args)
     if not length:
         return b""
-    return memory.read_memory(session.process(), address, min(length, _LONGEST_READ)).hex().encode()
+    return fields.hex_bytes(memory.read_memory(session.process(), address, min(length, _LONGEST_READ)))
 
 
 @packet(
