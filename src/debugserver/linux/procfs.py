@@ -121,7 +121,7 @@ class Procfs:
     def comm_and_core(self, pid: int, tid: int) -> tuple[str, int]:
         """The name of a thread, and the CPU that it last ran on: from one file, since there may be thousands."""
         head, _, rest = self._read_at_once(f"{_task(pid, tid)}/stat").rpartition(b")")
-        return os.fsdecode(head.partition(b"(")[2]), int(rest.split()[_CORE])
+        return os.fsdecode(head.partition(b"(")[2]), int(rest.split(maxsplit=_CORE + 1)[_CORE])
 
     def command_line(self, pid: int) -> list[str]:
         """The arguments of a process; none for a kernel thread or a zombie."""

@@ -81,6 +81,8 @@ def read_thread_pointer(thread: LinuxThread) -> bytes:
 
     def read(name: str) -> int:
         number = architecture.by_name[name].number
+        if place := codec.general_place(number):
+            return int.from_bytes(bank(thread, NT_PRSTATUS)[place], "little")
         kind = codec.bank(number)
         return int.from_bytes(codec.read(number, {kind: bank(thread, kind)}), "little")
 

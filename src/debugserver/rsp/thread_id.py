@@ -35,7 +35,7 @@ def _id(text: bytes) -> int:
     return ALL if text == b"-1" else number(text)
 
 
-@lru_cache
+@lru_cache(maxsize=4096)
 def encode(pid: int, tid: int, multiprocess: bool) -> bytes:
     """A thread-id; with its process if the client knows of several."""
     return b"p%x.%x" % (pid, tid) if multiprocess else b"%x" % tid

@@ -134,7 +134,7 @@ def read_threads(session: Session, annex: str) -> bytes:
     """Read the list of threads, with names and cores."""
     _without_annex(annex)
     names = session.target.capability(ThreadNames)
-    lines = (_thread(session, names, t) for pid in session.target.processes() for t in session.target.threads(pid))
+    lines = [_thread(session, names, t) for pid in session.target.processes() for t in session.target.threads(pid)]
     return f"<threads>\n{''.join(lines)}</threads>\n".encode()
 
 
@@ -152,8 +152,12 @@ def _known(names: ThreadNames, thread: ThreadId) -> dict[str, str]:
         handle = names.thread_handle(thread)
     except TargetError:
         return {}
-    known = {"core": "" if core is None else str(core), "name": name, "handle": handle.hex()}
-    return {key: value for key, value in known.items() if value}
+    known = {} if core is None else {"core": str(core)}
+    if name:
+        known["name"] = name
+    if handle:
+        known["handle"] = handle.hex()
+    return known
 
 
 @xfer_object(
