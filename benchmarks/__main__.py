@@ -46,6 +46,7 @@ def _measure(options: argparse.Namespace, chosen: set[str], peers: Sequence[Peer
     _tell_what_is_missing(results, costs)
     whole = len(chosen) == len(_names()) and len(peers) == len(PEERS) and rounds >= ROUNDS and len(placements) == 2
     if directory := options.output or (ROOT / "docs" if whole else None):
+        directory.mkdir(parents=True, exist_ok=True)
         (directory / "benchmarks.md").write_text(page(results, costs, rows, peers, rounds))
         (directory / "benchmarks.svg").write_text(drawing(results, rows, peers))
     return 1 if results.failures or costs.failures else 0
