@@ -58,7 +58,8 @@ _DIFFERENCES_HEAD = """
 _ERRORS_HEAD = """
 ## Errors that differ
 
-All others have the same numbers.
+All others have the same numbers. These are for LLDB itself: once `QThreadSuffixSupported` got `OK`, or in lldb-server's
+role.
 
 | packet | what goes wrong | with LLDB |
 | --- | --- | --- |

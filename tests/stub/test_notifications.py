@@ -12,7 +12,7 @@ import pytest
 from debugserver.stub.settings import Settings
 from debugserver.target.model import ProcessExit, Stop, StopReason, ThreadExit, ThreadId
 from debugserver.testing.fake_target import FakeTarget
-from tests.support.packets import ask, connect, frame, send, stop_reply, stopped, take, transcript
+from tests.support.packets import ask, connect, connect_lldb, frame, send, stop_reply, stopped, take, transcript
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -470,7 +470,7 @@ def test_lldb_cannot_resume_what_runs() -> None:
     """Replies as LLVM's packet tests want them (TestNonStop)."""
     target = FakeTarget(script=never)
     target.add_process(0x10, (0x10, 0x11))
-    stub = connect(target, LLDB)
+    stub = connect_lldb(target, LLDB)
     transcript(stub, [(b"QNonStop:1", b"OK"), (b"vCont;c:10", b"OK"), (b"vCont;c:10", b"E37"), (b"vCont;c", b"E37")])
     transcript(stub, [(b"vCont;c", b"E37"), (b"c", b"E37"), (b"C05", b"E37"), (b"s1", b"E37")])
     transcript(stub, [(b"QNonStop:0", b"OK"), (b"vStopped", b"Eff")])
@@ -479,7 +479,7 @@ def test_lldb_cannot_resume_what_runs() -> None:
 def test_lldb_is_told_of_the_end_until_it_has_acknowledged_it() -> None:
     target = FakeTarget(script=lambda target, actions: [ProcessExit(0x10, 0)])
     target.add_process(0x10)
-    stub = connect(target, LLDB)
+    stub = connect_lldb(target, LLDB)
     transcript(stub, [(b"QNonStop:1", b"OK")])
     assert send(stub, b"c").notifications == [b"Stop:W00"]
     transcript(stub, [(b"?", b"W00"), (b"vStopped", b"OK"), (b"?", b"OK")])
@@ -502,7 +502,7 @@ def three_threads(*happens: Event, offered: bytes = LLDB) -> tuple[FakeTarget, S
     target = FakeTarget(script=happen)
     target.add_process(HERE.pid, (HERE.tid, THERE.tid, ELSEWHERE.tid))
     target.add_process(SECOND.pid)
-    stub = connect(target, offered)
+    stub = connect_lldb(target, offered) if offered.startswith(LLDB) else connect(target, offered)
     transcript(stub, [(b"QNonStop:1", b"OK")])
     return target, stub
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from debugserver.testing.fake_target import FakeTarget
-from tests.support.packets import LLDB, ask, connect, transcript
+from tests.support.packets import ask, connect, connect_lldb, transcript
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ def test_thread_local_addresses(target: FakeTarget) -> None:
 
 def test_lldb_cannot_choose_a_thread_that_is_not_there(target: FakeTarget) -> None:
     """Replies as LLVM's packet tests want them (TestLldbGdbServer)."""
-    stub = connect(target, LLDB)
+    stub = connect_lldb(target)
     for packet in (b"Hg", b"Hc"):
         transcript(stub, [(packet + b"pa.b", b"OK"), (packet + b"pa.63", b"E15"), (packet + b"63", b"E15")])
         transcript(stub, [(packet + pid + b".b", b"Eff") for pid in (b"p-1", b"p0", b"p63")])
@@ -102,10 +102,10 @@ def test_lldb_cannot_choose_a_thread_that_is_not_there(target: FakeTarget) -> No
 
 def test_lldb_is_told_whether_thread_or_process_is_missing(target: FakeTarget) -> None:
     """Numbers as lldb-server has them (TestGdbRemoteFork)."""
-    transcript(connect(target, LLDB), [(b"Tpa.b", b"OK"), (b"Tpa.63", b"E02"), (b"T63", b"E02"), (b"Tp63.b", b"E01")])
+    transcript(connect_lldb(target), [(b"Tpa.b", b"OK"), (b"Tpa.63", b"E02"), (b"T63", b"E02"), (b"Tp63.b", b"E01")])
     transcript(connect(target), [(b"Tpa.b", b"OK"), (b"Tpa.63", b"E02"), (b"T63", b"E02"), (b"Tp63.b", b"E02")])
 
 
 def test_lldb_cannot_choose_anything_once_all_processes_are_gone(target: FakeTarget) -> None:
-    stub = connect(target, LLDB)
+    stub = connect_lldb(target)
     transcript(stub, [(b"D", b"OK"), (b"Hgpa.b", b"Eff"), (b"Hcpa.b", b"Eff"), (b"qC", b"E44"), (b"Tpa.b", b"E01")])

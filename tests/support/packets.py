@@ -106,6 +106,13 @@ def connect(target: Target, offered: bytes = GDB, settings: Settings | None = No
     return stub
 
 
+def connect_lldb(target: Target, offered: bytes = LLDB) -> Stub:
+    """A session of LLDB, which asks for suffixes before all else."""
+    stub = connect(target, offered)
+    transcript(stub, [(b"QThreadSuffixSupported", b"OK")])
+    return stub
+
+
 class StopReply(NamedTuple):
     """A `T` packet: the order of its pairs means nothing."""
 

@@ -48,8 +48,8 @@ class Row(NamedTuple):
     """One packet. `needs` is the capability that the handler's second parameter is; `no_process` the errno without an
     inferior (None: the handler works without); `explains`: a client shows a sentence in place of the error number;
     `lldb`: how it differs in LLDB's dialect, for the documentation; `of_thread`: LLDB may name the thread that is meant
-    behind the arguments (QThreadSuffixSupported); `lldb_errors`: the replies that LLDB's dialect has for kinds of
-    errors, the first that fits; `glued`: the arguments follow the name without a separator and may
+    behind the arguments (QThreadSuffixSupported); `lldb_errors`: the replies that LLDB gets for kinds of errors, the
+    first that fits; `glued`: the arguments follow the name without a separator and may
     begin with a letter."""
 
     name: str
@@ -69,10 +69,8 @@ class Row(NamedTuple):
         """The first line of the handler's docstring."""
         return (self.handler.__doc__ or "").partition("\n")[0]
 
-    def error_of(self, dialect: Dialect, error: type[Exception]) -> bytes | None:
-        """The reply that the dialect has for this kind of error, instead of the error's own number."""
-        if dialect is not Dialect.LLDB:
-            return None
+    def lldb_error(self, error: type[Exception]) -> bytes | None:
+        """The reply that LLDB gets for this kind of error, instead of the error's own number."""
         return next((reply for kind, reply in self.lldb_errors.items() if issubclass(error, kind)), None)
 
 

@@ -270,31 +270,27 @@ class Stops:
         return [t for t in self.threads() if execution is not None and not execution.running(t)]
 
     @property
-    def _is_lldb(self) -> bool:
-        return self._session.dialect is Dialect.LLDB
-
-    @property
     def _stops_processes(self) -> bool:
         """Whether, in non-stop, a process runs and stops as a whole."""
-        return self._is_lldb and self._session.non_stop
+        return self._session.is_lldb and self._session.non_stop
 
     def restart_notifications(self) -> bytes:
         """`?` in non-stop: forget what is queued and report all stopped threads anew, the first one as the reply. LLDB
         is told of the end of the last process as long as it has not acknowledged it."""
-        if self._is_lldb and self._unreported and not self._session.target.has_process():
+        if self._session.is_lldb and self._unreported and not self._session.target.has_process():
             return self.encode(self._unreported[-1])
         self._unreported.clear()
         self.deadline = None
         if self._execution is None:
             return b"OK"
-        current = self._session.general_thread if self._is_lldb else None
+        current = self._session.general_thread if self._session.is_lldb else None
         threads = sorted(self.stopped_threads(), key=lambda thread: thread != current)
         self._unreported.extend(map(self.last_stop, threads))
         return self.encode(self._unreported[0]) if self._unreported else b"OK"
 
     def next_notification(self) -> bytes:
         """vStopped: the one in flight has arrived; the next, or OK. To LLDB it is an error in all-stop."""
-        if self._is_lldb and not self._session.non_stop:
+        if self._session.is_lldb and not self._session.non_stop:
             return NOTHING_TO_TELL
         self.deadline = None
         if self._unreported:
@@ -348,7 +344,7 @@ class Stops:
         """The reply of k, which ends the conversation if it was the `last`. GDB reads none; LLDB hears of each
         process."""
         self._session.ended = last
-        if not self._is_lldb:
+        if self._session.dialect is not Dialect.LLDB:
             return Outcome.SILENT
         ends = [ProcessExit(pid, 0, signal.SIGKILL) for pid in pids]
         if self._session.non_stop and ends:
@@ -472,7 +468,7 @@ class Stops:
                 self._announce_exit(event)
             self._session.forget_process(event.pid)
             self._interrupted = self._interrupted and self._can_be_interrupted()
-        elif isinstance(event, Stop) and (self._is_lldb or not self._session.non_stop):
+        elif isinstance(event, Stop) and (self._session.is_lldb or not self._session.non_stop):
             self._session.general_thread = event.thread
 
     def _announce_exit(self, event: ProcessExit) -> None:

@@ -229,7 +229,7 @@ class Stub:
             return b""
         try:
             if row.no_process is not None and not self._target.has_process():
-                return row.error_of(self.session.dialect, NoSuchProcess) or fields.error(row.no_process)
+                return self._lldb_error(row, NoSuchProcess) or fields.error(row.no_process)
             if row.of_thread and self.session.thread_suffix:
                 reply = self._answer_of_thread(entry, args)
             else:
@@ -252,7 +252,7 @@ class Stub:
             return self._refuse(payload, row, error)
 
     def _refuse(self, payload: bytes, row: Row, error: Exception) -> bytes:
-        if (reply := row.error_of(self.session.dialect, type(error))) is not None:
+        if reply := self._lldb_error(row, type(error)):
             return reply
         if isinstance(error, MalformedPacket):
             return fields.error(error.number)
@@ -261,6 +261,9 @@ class Stub:
         # Our own bug: the session goes on, and the log has it.
         self._settings.report_bug(payload, error)
         return fields.error(errno.EIO)
+
+    def _lldb_error(self, row: Row, error: type[Exception]) -> bytes | None:
+        return row.lldb_error(error) if self.session.is_lldb else None
 
     def _explain(self, row: Row, error: TargetError) -> bytes:
         if not row.explains:

@@ -10,7 +10,7 @@ from debugserver.rsp import resume as wire
 from debugserver.rsp import thread_id
 from debugserver.rsp.thread_id import ThreadSelector
 from debugserver.stub.dialects import ILL_FORMED, RUNNING_ALREADY, SIGNAL_NUMBERS
-from debugserver.stub.registry import LLDB_ONLY, Dialect, Outcome, packet
+from debugserver.stub.registry import LLDB_ONLY, Outcome, packet
 from debugserver.target.capabilities import Execution, ProgramOutput, Registers
 from debugserver.target.model import Action, ActionKind, ThreadId
 
@@ -30,7 +30,10 @@ _KINDS = {
 }
 
 
-_ONE_PROCESS = "All threads of the process continue, also beside one that `Hc` chose, and no other process."
+_ONE_PROCESS = (
+    "Once suffixes are agreed on, all threads of the process continue, also beside one that `Hc` chose, and no other "
+    "process."
+)
 
 
 @packet(
@@ -95,7 +98,7 @@ def _resume_old_style(session: Session, kind: ActionKind, signal: int, address: 
 def _goes_along(session: Session, other: ThreadId, thread: ThreadId, kind: ActionKind) -> bool:
     """Whether a thread continues beside one that is told to: GDB means all, or with Hc only that one; LLDB a
     process."""
-    if session.dialect is Dialect.LLDB and kind is ActionKind.CONTINUE:
+    if session.is_lldb and kind is ActionKind.CONTINUE:
         return other.pid == thread.pid
     return session.continue_thread is None
 
@@ -121,7 +124,7 @@ def list_actions(session: Session, execution: Execution, args: bytes) -> Reply:
 @packet(
     "vCont",
     needs=Execution,
-    lldb="In all-stop the actions must be for one process; in non-stop for processes that stand still (else `E37`), "
+    lldb="Once suffixes are agreed on: in all-stop the actions must be for one process, in non-stop for processes that stand still (else `E37`), "
     f"and `t` for whole ones. {SIGNAL_NUMBERS}",
     lldb_errors={MalformedPacket: ILL_FORMED},
 )
@@ -134,7 +137,7 @@ def resume_threads(session: Session, execution: Execution, args: bytes) -> Reply
     resumes: dict[ThreadId, Action] = {}
     stops: list[ThreadId] = []
     unreported = session.stops.unreported_threads()
-    if session.dialect is Dialect.LLDB:
+    if session.is_lldb:
         _check_processes(session, wanted, chosen)
         if session.stops.refuses_to_resume(thread for thread, action in chosen.items() if action.verb != "t"):
             return RUNNING_ALREADY
