@@ -124,8 +124,8 @@ def list_actions(session: Session, execution: Execution, args: bytes) -> Reply:
 @packet(
     "vCont",
     needs=Execution,
-    lldb="Once suffixes are agreed on: in all-stop the actions must be for one process, in non-stop for processes that stand still (else `E37`), "
-    f"and `t` for whole ones. {SIGNAL_NUMBERS}",
+    lldb="Once suffixes are agreed on: in all-stop the actions must be for one process, in non-stop for processes that "
+    f"stand still (else `E37`), and `t` for whole ones. {SIGNAL_NUMBERS}",
     lldb_errors={MalformedPacket: ILL_FORMED},
 )
 def resume_threads(session: Session, execution: Execution, args: bytes) -> Reply:
