@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,7 +17,6 @@ from tests.support.programs import compile_program
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from tests.live.running import Running
     from tests.support.lldb import Lldb
@@ -94,10 +94,14 @@ def test_it_comes_again(lldb: Lldb, target: Running, serve: Callable[..., Server
             program=target.program,
         ) as session:
             session.wait_for(r"\(long\) \$0 = 0")
+            assert "rwxp" in maps(target.pid)
             session.kill()
-        wait_until(lambda: is_stopped(target.pid), "the process stands")
-    maps = subprocess.run(["cat", f"/proc/{target.pid}/maps"], capture_output=True, text=True, timeout=10).stdout
-    assert "rwxp" not in maps
+        wait_until(lambda: "rwxp" not in maps(target.pid), "LLDB's memory goes with it")
+        assert is_stopped(target.pid)
+
+
+def maps(pid: int) -> str:
+    return Path(f"/proc/{pid}/maps").read_text()
 
 
 @pytest.mark.parametrize(

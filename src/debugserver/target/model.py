@@ -24,6 +24,9 @@ class ActionKind(Enum):
     STEP = "step"
     RANGE_STEP = "range step"
 
+    def __str__(self) -> str:
+        return self.value
+
 
 class Action(NamedTuple):
     """How to resume one thread. `signal` (0: none) is delivered first; a range step runs while start <= pc < end."""
