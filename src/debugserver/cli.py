@@ -115,7 +115,7 @@ def _serve(line: CommandLine) -> None:
             _tell_port(line, source.port)
         if endpoint.notice:
             settings.announce(endpoint.notice)
-        settings.announces_exits = not endpoint.shares_terminal
+        settings.announces_exits = settings.keeps_commands = not endpoint.shares_terminal
         settings.slow_line = endpoint.is_slow
         log = Log(settings)
         terminal = _make_terminal(line)
@@ -232,6 +232,10 @@ def _foretell_failure(line: CommandLine) -> None:
 
 
 def _let_go(target: LinuxTarget, settings: Settings) -> None:
+    from debugserver.target.capabilities import Unattended
+
+    if unattended := target.capability(Unattended):
+        unattended.take_back()
     processes = target.processes()
     launched = [pid for pid in processes if not target.attached(pid)]
     attached = [pid for pid in processes if target.attached(pid)]

@@ -290,6 +290,90 @@ def test_dprintf_goes_where_the_program_prints(gdb: Gdb, serve: Callable[..., Se
     assert not server.output.text
 
 
+def leave_dprintf(server: Server, gdb: Gdb, mode: str, *, extended: bool) -> None:
+    """A GDB that has the program print its visits, sees it begin, and goes."""
+    out = gdb(
+        f"set non-stop {mode}",
+        "set breakpoint always-inserted on",
+        f"target {'extended-remote' if extended else 'remote'} {server.address}",
+        *agent_dprintf(r"<%d>\n", "number"),
+        "tbreak visiting",
+        "continue",
+        "detach",
+        program=compile_program("visits"),
+    )
+    expect(out, r"hit Temporary breakpoint 2, visiting", r"\[Inferior 1 \(process \d+\) detached\]")
+    server.log.wait_for("Persistent commands are present, leaving gdbserver attached to the process\n")
+    server.log.wait_for(r"GDBserver will reopen the connection\.\n")
+    server.output.wait_for(r"<\d{1,6}>\n", start=len(server.output.text))
+
+
+@pytest.mark.beyond_gnu("it refuses whoever connects while the process runs")
+@pytest.mark.parametrize("extended", [False, True], ids=["remote", "extended-remote"])
+def test_dprintf_goes_on_without_gdb(gdb: Gdb, serve: Callable[..., Server], extended: bool) -> None:
+    """Until a GDB that knows nothing of it has the process go on."""
+    server = serve(compile_program("visits"))
+    leave_dprintf(server, gdb, "off", extended=extended)
+    out = gdb.remote(
+        server.address,
+        "print children > 0 && visits > 0",
+        "x/i marked",
+        "info threads",
+        "break have_child",
+        "continue",
+        "print failures",
+        "print done = 1",
+        "delete",
+        "continue",
+        program=compile_program("visits"),
+        extended=extended,
+    )
+    expect(
+        out,
+        r"^\$1 = 1$",
+        r":\tnop",
+        r"^..1 +Thread",
+        r"^..2 +Thread",
+        r"Breakpoint 1, have_child",
+        r"^\$2 = 0$",
+        r"exited with code 050",
+    )
+
+
+@pytest.mark.beyond_gnu("GDB finds no process after target remote")
+def test_dprintf_goes_on_in_non_stop(gdb: Gdb, serve: Callable[..., Server]) -> None:
+    """So does the process, when another GDB comes; and when it goes."""
+    server = serve(compile_program("visits"), "alone")
+    leave_dprintf(server, gdb, "on", extended=False)
+    out = gdb(
+        "set non-stop on",
+        f"target remote {server.address}",
+        "info threads",
+        "detach",
+        program=compile_program("visits"),
+    )
+    expect(out, r"^..1 +Thread .*\(running\)", r"^..2 +Thread .*\(running\)", r"process \d+\) detached")
+    server.output.wait_for(r"<\d{1,6}>\n", start=len(server.output.text))
+
+
+@pytest.mark.beyond_gnu("it refuses whoever connects while the process runs")
+def test_a_gdb_that_comes_back_has_its_dprintf_in_hand(gdb: Gdb, serve: Callable[..., Server]) -> None:
+    program = compile_program("visits")
+    server = serve(program)
+    with gdb.talk(program) as conversation:
+        conversation.run("set breakpoint always-inserted on", f"target remote {server.address}")
+        conversation.run(*agent_dprintf(r"<%d>\n", "number"), "tbreak have_child", "continue", "detach")
+        for _ in range(3):
+            server.output.wait_for(r"<\d{1,6}>\n", start=len(server.output.text))
+            out = conversation.run(f"target remote {server.address}", "tbreak have_child", "continue", "detach")
+            expect(out, r"Temporary breakpoint \d+, have_child", "detached")
+        conversation.run(f"target remote {server.address}", "delete", "tbreak have_child", "continue")
+        silent_from = len(server.output.text)
+        expect(conversation.run("tbreak have_child", "continue"), r"Temporary breakpoint \d+, have_child")
+        assert len(server.output.text) == silent_from
+        expect(conversation.run("print done = 1", "continue"), r"exited with code 050")
+
+
 @pytest.mark.parametrize("side", ["host", "target"])
 def test_an_instruction_that_branches_to_itself(debug: Callable[..., str], side: str) -> None:
     """It is passed again and again, and signals come all the same."""

@@ -194,8 +194,8 @@ def test_a_format_needs_its_arguments() -> None:
         (b";X1,27X2,2827", PointOptions((b"\x27", b"\x28\x27"))),
         (b";X1,27;X2,2827", PointOptions((b"\x27", b"\x28\x27"))),
         (b";cmds:0,X1,27", PointOptions((), (b"\x27",))),
-        (b";cmds:1,X1,27X2,2827", PointOptions((), (b"\x27", b"\x28\x27"))),
-        (b";X1,27;cmds:1,X2,2827", PointOptions((b"\x27",), (b"\x28\x27",))),
+        (b";cmds:1,X1,27X2,2827", PointOptions((), (b"\x27", b"\x28\x27"), True)),
+        (b";X1,27;cmds:1,X2,2827", PointOptions((b"\x27",), (b"\x28\x27",), True)),
     ],
 )
 def test_the_options_of_a_point(text: bytes, expected: PointOptions) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import signal
 import socket
 import threading
 import time
@@ -20,6 +21,8 @@ from debugserver.server.transport import Listener
 from debugserver.stub.console import Route
 from debugserver.stub.settings import OnDisconnect, Settings
 from debugserver.target.capabilities import ProgramOutput
+from debugserver.target.conditions import BreakpointProgram
+from debugserver.target.model import ProcessExit
 from debugserver.testing.fake_target import FakeTarget
 from tests.support.processes import DEADLINE, wait_until
 
@@ -390,6 +393,51 @@ def test_the_server_stays_for_what_was_left_running() -> None:
         running.target.left = False
         os.write(running.target.waker, b"x")
         running.wait_end()
+
+
+def test_the_server_serves_on_while_a_process_is_unattended() -> None:
+    with serving() as running:
+        leave_unattended(running)
+        with running.connect() as client:
+            assert ask(client, b"hello") == b"hello"
+        wait_until(lambda: len(running.stubs) == 2 and running.stubs[1].closed, "the second conversation ends")
+        running.target.end_unattended(ProcessExit(1, 3, 0))
+        os.write(running.target.waker, b"x")
+        running.wait_end()
+        assert running.lines[-1] == "\nChild exited with status 3"
+
+
+def test_the_server_stays_for_an_unattended_process_after_its_only_client() -> None:
+    with serving(once=True) as running:
+        leave_unattended(running)
+        with pytest.raises(ConnectionRefusedError):
+            wait_until(lambda: running.connect().close(), "nobody listens")
+        assert running.thread.is_alive()
+        running.target.end_unattended(ProcessExit(1, 0, signal.SIGKILL))
+        os.write(running.target.waker, b"x")
+        running.wait_end()
+        assert running.lines[-1] == "\nChild terminated with signal = 0x9 (SIGKILL)"
+
+
+def test_a_server_with_more_to_do_outlives_an_unattended_process() -> None:
+    with serving() as running:
+        running.settings.extended = True
+        leave_unattended(running)
+        running.target.end_unattended(ProcessExit(1, 0, 0))
+        os.write(running.target.waker, b"x")
+        wait_until(lambda: running.lines[-1] == "\nChild exited with status 0", "its end is told")
+        with running.connect() as client:
+            assert ask(client, b"hello") == b"hello"
+
+
+def leave_unattended(running: Running) -> None:
+    """A client lets the only process go, but for commands that persist, and goes away."""
+    with running.connect() as client:
+        assert ask(client, b"hello") == b"hello"
+        running.target.memory[0] = bytearray(1)
+        running.target.insert_breakpoint(1, 0, 1, BreakpointProgram((), (lambda state: None,), persistent=True))
+        running.target.detach(1)
+    wait_until(lambda: running.stubs[0].closed, "the conversation ends")
 
 
 def test_what_programs_print_is_held_until_the_client_takes_it() -> None:

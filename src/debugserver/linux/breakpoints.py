@@ -13,7 +13,7 @@ from debugserver.target.capabilities import SoftwareBreakpoints
 from debugserver.target.conditions import UNCONDITIONAL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from debugserver.linux.memory import MemoryFile
     from debugserver.linux.table import ProcessTable
@@ -55,6 +55,12 @@ class BreakpointTable:
         self.programs.pop(address, None)
         self._wanted.discard(address)
         self._let_be(address)
+
+    def retain(self, is_wanted: Callable[[BreakpointProgram], bool]) -> None:
+        """Remove the client's but for those whose program is wanted."""
+        for address in tuple(self._wanted):
+            if not is_wanted(self.programs.get(address, UNCONDITIONAL)):
+                self.remove(address)
 
     def insert_own(self, addresses: Iterable[int], memory: MemoryFile) -> None:
         """Put some of our own in: all, or none and MemoryFault."""
@@ -110,12 +116,13 @@ class BreakpointTable:
             found.clear()
 
     def copy(self, memory: MemoryFile) -> BreakpointTable:
-        """The same breakpoints for `memory`, a copy of ours that may have been made while others were in."""
+        """The same breakpoints for `memory`, a copy of ours that may have been made while others were in. Their
+        commands do not persist unless the client says so of the copy itself."""
         other = BreakpointTable(self.instruction)
         other._covered = dict(self._covered)
         other._wanted = set(self._wanted)
         other.stale = self._covered.keys() - self._wanted
-        other.programs = dict(self.programs)
+        other.programs = {address: program._replace(persistent=False) for address, program in self.programs.items()}
         for address in self._removed.keys() - self._covered.keys():
             self._restore(address, self._removed[address], memory)
         return other

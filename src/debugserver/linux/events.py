@@ -50,7 +50,10 @@ def _handle_exit(tracer: Tracer, tid: int, status: Exited) -> None:
         tracer.table.remove_process(process)
         tracer.last_ended = process
         family.release_orphans(tracer)
-        if not process.is_hidden:
+        if tid in tracer.unattended:
+            tracer.unattended.discard(tid)
+            tracer.unattended_ends.append(ProcessExit(tid, status.status, status.signal))
+        elif not process.is_hidden:
             tracer.exits.append(ProcessExit(tid, status.status, status.signal))
     elif thread is not None:
         tracer.end_thread(thread, status.status)

@@ -6,7 +6,7 @@ import signal
 from typing import TYPE_CHECKING
 
 from debugserver.errors import NoSuchProcess, NoSuchThread
-from debugserver.linux import conditions, ptrace, registers, stepping
+from debugserver.linux import conditions, ptrace, registers, stepping, unattended
 from debugserver.linux.lifecycle import let_unannounced_go
 from debugserver.target.capabilities import (
     Execution,
@@ -60,6 +60,8 @@ class LinuxExecution(Execution):
                 self._resume(found, action, alone=alone)
 
     def _resume(self, thread: LinuxThread, action: Action, *, alone: bool) -> None:
+        if thread.process.inherited:
+            unattended.end_inheritance(self._tracer, thread.process)
         thread.resumed = True
         thread.action = action
         thread.halt_reported = False

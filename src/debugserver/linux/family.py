@@ -103,7 +103,7 @@ def _welcome_child(tracer: Tracer, parent: LinuxThread, pid: int, *, is_vfork: b
     parent.in_vfork = is_vfork
     shared = is_vfork or ptrace.share_memory(parent.tid, pid)
     reason = StopReason.VFORK if is_vfork else StopReason.FORK
-    if reason in tracer.reported and not process.is_guest and not process.execs_to_come:
+    if reason in tracer.reported and not (process.is_guest or process.execs_to_come) and process.announced:
         child = _add_child(tracer, process, pid, shared=shared)
         child.process.announced = False
         parent.event = Stop(parent.id, signal.SIGTRAP, reason, child=child.id)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from debugserver.arch.x86_registers import BREAKPOINT
 from debugserver.errors import AttachRefused, LaunchFailed, TargetError
-from debugserver.linux import family, injection, ptrace, registers
+from debugserver.linux import family, injection, ptrace, registers, unattended
 from debugserver.linux.breakpoints import BreakpointTable
 from debugserver.linux.memory import MemoryFile
 from debugserver.linux.release import release
@@ -33,8 +33,11 @@ class LinuxAttach(Attach):
         self._tracer = tracer
 
     def attach(self, pid: int) -> ThreadId:
-        if self._tracer.table.find_process(pid) is not None:
-            raise AttachRefused(f"process {pid} is being debugged here already")
+        if (found := self._tracer.table.find_process(pid)) is not None:
+            if pid not in self._tracer.unattended:
+                raise AttachRefused(f"process {pid} is being debugged here already")
+            unattended.take_back(self._tracer, found)
+            return self._stop_one(found)
         self._seize(pid, pid)
         process = LinuxProcess(pid, MemoryFile(pid), BreakpointTable(BREAKPOINT), attached=True)
         self._tracer.table.add_process(process)
@@ -156,6 +159,9 @@ class LinuxDetach(Detach):
 
     def detach(self, pid: int, *, stopped: bool = False) -> None:
         process = self._tracer.table.process(pid)
+        if not stopped and unattended.stays(self._tracer, process):
+            leave_process(self._tracer, process)
+            return
         if not process.attached:
             # It is still our child, and the terminal's foreground.
             self._tracer.left_running[pid], process.at_end = process.at_end, lambda: None
@@ -181,6 +187,17 @@ def detach_process(tracer: Tracer, process: LinuxProcess) -> None:
     else:
         injection.give_back(tracer, process)
         _free(tracer, process, sharers)
+    tracer.forget_ends(process.pid)
+    tracer.let_go()
+
+
+def leave_process(tracer: Tracer, process: LinuxProcess) -> None:
+    """Let it run on with the breakpoints whose commands persist, and look after it ourselves."""
+    tracer.hold([process, *tracer.table.sharers(process)])
+    let_unannounced_go(tracer, process)
+    injection.give_back(tracer, process)
+    if tracer.table.find_process(process.pid) is process:
+        unattended.leave(tracer, process)
     tracer.forget_ends(process.pid)
     tracer.let_go()
 

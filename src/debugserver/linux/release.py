@@ -23,18 +23,20 @@ def release(tracer: Tracer, thread: LinuxThread) -> None:
     if not thread.stopped:
         tracer.leaving[thread.tid] = thread
         return
-    number = thread.signal or thread.stop_signal
+    number = last_signal(tracer, thread)
     try:
         watchpoints.clear(thread)
         registers.flush(thread)
-        ptrace.detach(thread.tid, number if _is_passed_on(tracer, number) else 0)
+        ptrace.detach(thread.tid, number)
     except NoSuchThread:
         return
 
 
-def _is_passed_on(tracer: Tracer, number: int) -> bool:
+def last_signal(tracer: Tracer, thread: LinuxThread) -> int:
+    """The signal that a stopped thread still gets when it is let go; 0: none."""
+    number = thread.signal or thread.stop_signal
     wanted = tracer.signals_on_detach
-    return number not in _NOT_PASSED_ON if wanted is None else number in wanted
+    return number if (number not in _NOT_PASSED_ON if wanted is None else number in wanted) else 0
 
 
 def release_stopped(tracer: Tracer, thread: LinuxThread, status: Stopped) -> None:

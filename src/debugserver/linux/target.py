@@ -41,6 +41,7 @@ from debugserver.linux.registers import LinuxRegisters
 from debugserver.linux.system_tables import LinuxTables
 from debugserver.linux.thread_local import LinuxThreadLocalStorage
 from debugserver.linux.tracer import Tracer
+from debugserver.linux.unattended import LinuxUnattended
 from debugserver.linux.watchpoints import LinuxWatchpoints
 from debugserver.target import capabilities as abilities
 from debugserver.target.target import Target, TargetLog, log_nothing
@@ -77,6 +78,7 @@ class LinuxTarget(Target):
         auxv = LinuxAuxv(procfs)
         libraries = Svr4Libraries(self, memory, auxv)
         signals = LinuxSignalInfo(tracer.table)
+        self._unattended = unattended = LinuxUnattended(tracer)
         self._capabilities: dict[type[Any], Any] = {
             abilities.Allocation: LinuxAllocation(tracer),
             abilities.Attach: LinuxAttach(tracer),
@@ -105,6 +107,7 @@ class LinuxTarget(Target):
             abilities.ThreadEvents: LinuxThreadEvents(tracer),
             abilities.ThreadLocalStorage: LinuxThreadLocalStorage(self, memory, registers, auxv, libraries),
             abilities.ThreadNames: LinuxThreadNames(procfs, tracer.table),
+            abilities.Unattended: unattended,
             abilities.Watchpoints: LinuxWatchpoints(tracer),
         }
 
@@ -142,6 +145,7 @@ class LinuxTarget(Target):
 
     def close(self) -> None:
         """End what was started here, let go of what was attached to."""
+        self._unattended.take_back()
         for process in self._table.processes():
             if process.attached:
                 detach_process(self._tracer, process)

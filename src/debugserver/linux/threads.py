@@ -128,6 +128,7 @@ class LinuxProcess:
         "execs_to_come",
         "executable",
         "guest_of",
+        "inherited",
         "keeps_job_stop",
         "memory",
         "pid",
@@ -150,7 +151,10 @@ class LinuxProcess:
         self.guest_of = guest_of
         """The parent whose memory this child shares (vfork); it is only followed until it leaves that memory."""
         self.announced = True
-        """Whether clients know of it, or would be told: a child is hidden until they have been told of its birth."""
+        """Whether clients know of it, or would be told: a child is hidden until they have been told of its birth, and
+        an unattended process until one comes."""
+        self.inherited: frozenset[BreakpointProgram] = frozenset()
+        """Of breakpoints that an earlier client left, and that go when one resumes it."""
         self.memory = memory
         self.breakpoints = breakpoints
         self.watchpoints = WatchpointTable()

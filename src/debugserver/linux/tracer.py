@@ -14,7 +14,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from debugserver.errors import NoSuchProcess, NoSuchThread
-from debugserver.linux import ptrace, ranges, registers, waits, watchpoints
+from debugserver.linux import ptrace, ranges, registers, unattended, waits, watchpoints
 from debugserver.linux.child_signals import ChildSignals
 from debugserver.linux.events import handle_status
 from debugserver.linux.table import ProcessTable
@@ -55,6 +55,9 @@ class Tracer:
         self.ready: deque[LinuxThread] = deque()
         """Threads with an event that the client may be told."""
         self.exits: deque[ProcessExit | ThreadExit] = deque()
+        self.unattended: set[int] = set()
+        """Processes that clients have let go, and that we keep for the commands of their breakpoints."""
+        self.unattended_ends: deque[ProcessExit] = deque()
         self.left_running: dict[int, Callable[[], None]] = {}
         """Children of ours that clients let go -> what is due when they end."""
         self.early: dict[int, Stopped] = {}
@@ -151,7 +154,9 @@ class Tracer:
 
     def report(self, thread: LinuxThread) -> None:
         """The thread has an event; it is told as soon as the client counts the thread as running."""
-        if thread.resumed:
+        if self.unattended and thread.process.pid in self.unattended:
+            unattended.pass_over(self, thread)
+        elif thread.resumed:
             self.ready.append(thread)
 
     def end_thread(self, thread: LinuxThread, status: int) -> None:
@@ -161,7 +166,7 @@ class Tracer:
             ranges.clear_up(thread)
         self.table.remove_thread(thread)
         wanted = self.reports_threads or thread.reports_exit
-        if (thread.resumed or wanted) and not thread.process.is_guest:
+        if (thread.resumed or wanted) and not thread.process.is_hidden:
             self.exits.append(ThreadExit(thread.id, status, wanted))
 
     def collect(self) -> None:

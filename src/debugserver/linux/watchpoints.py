@@ -14,6 +14,8 @@ from debugserver.target.conditions import UNCONDITIONAL
 from debugserver.target.model import Stop, StopReason, WatchKind
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from debugserver.linux.threads import LinuxProcess, LinuxThread
     from debugserver.linux.tracer import Tracer
     from debugserver.target.conditions import BreakpointProgram
@@ -78,7 +80,16 @@ class WatchpointTable:
 
     def clear(self) -> bool:
         """Give everything back; whether anything changed."""
-        return bool([self.remove(*point) for point in tuple(self._points)])
+        return self.retain(lambda program: False)
+
+    def retain(self, is_wanted: Callable[[BreakpointProgram], bool]) -> bool:
+        """Give back all but breakpoints whose program is wanted; whether anything changed."""
+        unwanted = [
+            (kind, address, length)
+            for kind, address, length in self._points
+            if kind is not WatchKind.EXECUTE or not is_wanted(self.programs.get(address, UNCONDITIONAL))
+        ]
+        return bool([self.remove(*point) for point in unwanted])
 
     def _take(self, slot: Slot) -> None:
         if slot in self._slots:

@@ -122,20 +122,21 @@ class Program(NamedTuple):
 
 
 class PointOptions(NamedTuple):
-    """What follows the kind in `Z0` and `Z1`: the bytecode of conditions and commands."""
+    """What follows the kind in `Z0` and `Z1`: the bytecode of conditions and commands, and whether these are to be run
+    when no client is there, too."""
 
     conditions: tuple[bytes, ...] = ()
     commands: tuple[bytes, ...] = ()
+    persistent: bool = False
 
 
 def parse_options(text: bytes) -> PointOptions:
-    """`;X len,bytecode ... ;cmds:persist,X len,bytecode ...`: either part may be missing. Commands end with their
-    client, whether they are to persist or not."""
+    """`;X len,bytecode ... ;cmds:persist,X len,bytecode ...`: either part may be missing."""
     conditions, marker, commands = text.partition(b";cmds:")
     persist, separator, rest = commands.partition(b",")
     if marker and (persist not in (b"0", b"1") or not (separator and rest)):
         raise MalformedPacket("cmds: without commands")
-    return PointOptions(tuple(_expressions(conditions)), tuple(_expressions(rest)))
+    return PointOptions(tuple(_expressions(conditions)), tuple(_expressions(rest)), persist == b"1")
 
 
 def _expressions(text: bytes) -> Iterable[bytes]:

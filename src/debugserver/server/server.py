@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from debugserver.errors import TargetError
@@ -16,7 +17,7 @@ from debugserver.server.log import Log
 from debugserver.server.loop import Loop
 from debugserver.stub.console import Route
 from debugserver.stub.settings import OnDisconnect
-from debugserver.target.capabilities import Detach, Execution, Kill, ProgramOutput
+from debugserver.target.capabilities import Detach, Execution, Kill, ProgramOutput, Unattended
 
 if TYPE_CHECKING:
     from debugserver.server.client import Conversation
@@ -61,6 +62,7 @@ class Server:
         self._accept_deadline = None if accept_timeout is None else time.monotonic() + accept_timeout
         self._listener: Listener | None = None
         self._execution = target.capability(Execution)
+        self._unattended = target.capability(Unattended)
         self._log = log or Log(settings)
         self._loop = Loop()
         self._client: Client | None = None
@@ -93,8 +95,8 @@ class Server:
         self._settings.announce = announce_after_output
 
     def run(self) -> None:
-        """Serve until the end, and stay for programs that were started here and let go: the terminal is theirs. The
-        target stays as the last client left it."""
+        """Serve until the end, and stay for programs that were started here and let go, since the terminal is theirs,
+        and for unattended processes. The target stays as the last client left it."""
         try:
             for relay in self._relays:
                 relay.start()
@@ -102,7 +104,7 @@ class Server:
             while not (self._ended or self._loop.stopped):
                 self._loop.turn(self._patience())
                 self._advance()
-            if not (self._settings.extended or self._settings.exit_requested):
+            if not self._settings.exit_requested:
                 self._stay()
         finally:
             self._close()
@@ -111,9 +113,21 @@ class Server:
         self._stop_listening()
         if self._execution is not None and self._execution.wakeup is not None:
             self._loop.watch(self._execution.wakeup, lambda: None)
-        while self._target.left_running() and not self._loop.stopped:
+        while self._is_needed() and not self._loop.stopped:
             self._loop.turn(_LONGEST_SLEEP)
             self._advance()
+
+    def _is_needed(self) -> bool:
+        """Whether there is something to stay for without a client."""
+        left_running = not self._settings.extended and self._target.left_running()
+        if self._unattended is not None:
+            self._unattended.look_after()
+            self._tell_ends(self._unattended)
+        return left_running or self._has_unattended
+
+    @property
+    def _has_unattended(self) -> bool:
+        return self._unattended is not None and bool(self._unattended.unattended())
 
     def _open(self, source: Listener | Connection) -> None:
         if isinstance(source, Connection):
@@ -171,6 +185,8 @@ class Server:
             refused.close()
         if self._output_switch is not None:
             self._direct_output(self._output_switch)
+        if self._unattended is not None:
+            self._tell_ends(self._unattended)
         client = self._client
         if client is None:
             self._ended |= self._accept_deadline is not None and time.monotonic() >= self._accept_deadline
@@ -184,6 +200,16 @@ class Server:
             self._let_go(client)
         elif self._settings.exit_requested and not client.connection.pending:
             self._ended = True
+
+    def _tell_ends(self, unattended: Unattended) -> None:
+        """Say what became of unattended processes. With the last process, the server ends."""
+        ends = unattended.take_ends()
+        if ends and self._settings.announces_exits:
+            from debugserver.stub.announcements import describe_end
+
+            for end in ends:
+                self._settings.announce(describe_end(end))
+        self._ended |= bool(ends) and self._client is None and self._nothing_left
 
     def _make_output_switch(self) -> OutputSwitch | None:
         output = self._target.capability(ProgramOutput)
@@ -203,12 +229,14 @@ class Server:
     @property
     def _nothing_left(self) -> bool:
         """Whether there is nothing to serve any more. (On a serial line, no client hangs up.)"""
-        return not self._settings.extended and not self._target.processes()
+        return not (self._settings.extended or self._target.processes() or self._has_unattended)
 
     def _let_go(self, client: Client) -> None:
-        self._hang_up(client)
         if not self._settings.exit_requested:
+            # Its breakpoints go when it is hung up on, but for those that a detached process keeps.
             self._part_with_processes(client.stub.on_disconnect)
+        self._hang_up(client)
+        self._watch_unattended()
         stays = self._listener is not None or self._reopen is not None
         if self._once or self._nothing_left or self._settings.exit_requested or not stays:
             self._ended = True
@@ -219,11 +247,25 @@ class Server:
         elif self._reopen is not None:
             self._open(self._reopen())
 
+    def _watch_unattended(self) -> None:
+        """While no client is served, it is the server that hears of what happens to unattended processes."""
+        wakeup = self._execution.wakeup if self._execution is not None else None
+        unattended = self._unattended
+        if wakeup is None or unattended is None or not unattended.unattended():
+            return
+
+        def look_after() -> None:
+            unattended.look_after()
+            if not unattended.unattended():
+                self._loop.forget(wakeup)
+
+        self._loop.watch(wakeup, look_after)
+
     def _part_with_processes(self, policy: OnDisconnect) -> None:
         """The client is gone."""
         actions: dict[OnDisconnect, Callable[[int], None]] = {}
         if detacher := self._target.capability(Detach):
-            actions[OnDisconnect.DETACH] = detacher.detach
+            actions[OnDisconnect.DETACH] = partial(self._detach, detacher)
         if killer := self._target.capability(Kill):
             actions[OnDisconnect.KILL] = killer.kill
         act = actions.get(policy)
@@ -234,6 +276,13 @@ class Server:
                 act(pid)
             except TargetError as error:
                 self._settings.announce(f"process {pid}: {error}")
+
+    def _detach(self, detacher: Detach, pid: int) -> None:
+        if self._unattended is not None and self._unattended.stays(pid):
+            from debugserver.stub.announcements import LEFT_UNATTENDED
+
+            self._settings.announce(LEFT_UNATTENDED)
+        detacher.detach(pid)
 
     def _hang_up(self, client: Client) -> None:
         self._client = None

@@ -73,7 +73,7 @@ class Session:
         self.console: Callable[[bytes], None] = lambda text: None
         """Sends text to the client's console, as an `O` packet."""
         self.print: Callable[[bytes], None] = settings.print
-        """Prints what breakpoints' commands have to say."""
+        """Prints what breakpoints' commands have to say. They may outlive the session, and ask for it each time."""
         self.flush_output: Callable[[], None] = lambda: None
         """Sends all that programs have printed; for a client that waits for a stop reply, which comes next."""
         self.answer: Callable[[bytes], Reply]

@@ -40,6 +40,8 @@ class Settings:
         """Prints on our standard output."""
         self.announces_exits = True
         """Whether the person at the terminal is told how processes end; a client there says it itself."""
+        self.keeps_commands = True
+        """Whether breakpoints' commands may persist; a client that has started us ends us when it goes."""
         self.report_bug: Callable[[bytes, Exception], None] = self._announce_bug
         """Told of a packet whose handler failed in a way that nobody foresaw."""
         self.slow_line = False

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from debugserver.errors import NoSuchProcess, NotStopped, TargetError
 from debugserver.rsp import fields, stop_reply
+from debugserver.stub.announcements import describe_end
 from debugserver.stub.dialects import NOTHING_TO_TELL
 from debugserver.stub.expedited import other_pairs, others, register_pairs, runs_on_stack
 from debugserver.stub.lldb_stops import LldbStops
@@ -465,18 +466,11 @@ class Stops:
         aloud."""
         if isinstance(event, ProcessExit):
             if self._session.settings.announces_exits:
-                self._announce_exit(event)
+                self._session.settings.announce(describe_end(event))
             self._session.forget_process(event.pid)
             self._interrupted = self._interrupted and self._can_be_interrupted()
         elif isinstance(event, Stop) and (self._session.is_lldb or not self._session.non_stop):
             self._session.general_thread = event.thread
-
-    def _announce_exit(self, event: ProcessExit) -> None:
-        announce = self._session.settings.announce
-        if event.signal:
-            announce(f"\nChild terminated with signal = 0x{event.signal:x} ({_signal_name(event.signal)})")
-        else:
-            announce(f"\nChild exited with status {event.status}")
 
     def threads(self) -> list[ThreadId]:
         """Every thread there is."""
@@ -493,10 +487,3 @@ class Stops:
 
 def _process_of(event: Event) -> int:
     return event.pid if isinstance(event, ProcessExit) else event.thread.pid
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"SIG{number}"

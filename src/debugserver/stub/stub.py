@@ -31,6 +31,7 @@ from debugserver.target.capabilities import (
     SoftwareBreakpoints,
     SystemCalls,
     ThreadEvents,
+    Unattended,
     Watchpoints,
 )
 
@@ -64,6 +65,7 @@ class Stub:
     def __init__(self, target: Target, settings: Settings) -> None:
         self._target = target
         self._settings = settings
+        self._unattended = target.capability(Unattended)
         self._table = bind(target, settings.disabled_packets)
         self.session = Session(target, self._table, settings)
         self.session.console = self._send_console
@@ -103,7 +105,9 @@ class Stub:
     def idle(self) -> bool:
         """Whether nothing can happen but that the client asks for something."""
         session = self.session
-        return not (session.ended or session.non_stop or self._stops.awaited or self._work)
+        if session.ended or session.non_stop or self._stops.awaited or self._work:
+            return False
+        return self._unattended is None or not self._unattended.unattended()
 
     @property
     def deadline(self) -> float | None:
@@ -136,7 +140,7 @@ class Stub:
         """Take in what the client sent, cut in any way, and answer what is complete."""
         frames: Sequence[Frame] = self._reader.feed(data)
         if not self._greeted:
-            frames = self._without_retries(frames)
+            frames = self._greet(frames)
         for frame in frames:
             if isinstance(frame, bytes):
                 if self.session.acknowledge:
@@ -167,6 +171,13 @@ class Stub:
             self._finish_work(fields.error(errno.EINTR))
         else:
             self._stops.interrupt()
+
+    def _greet(self, frames: Sequence[Frame]) -> Sequence[Frame]:
+        """Whoever just connects, and says nothing, takes no process back that was left unattended."""
+        frames = self._without_retries(frames)
+        if self._greeted and self._unattended is not None:
+            self._unattended.take_back()
+        return frames
 
     def _without_retries(self, frames: Sequence[Frame]) -> Sequence[Frame]:
         """A client that starts us (on a pipe) may send its first packet again before we are up: it wants one reply."""
@@ -202,6 +213,7 @@ class Stub:
         if self._work is not None:
             self._work.close()
             self._work = self._work_due = None
+        self.session.print = self._settings.print
         if execution := self._target.capability(Execution):
             execution.halt_all()
         for kind, forget in _FORGET_CLIENT:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         Libraries,
         ModuleDetails,
         ProcessDetails,
+        ProcessExit,
         Region,
         ServerAddress,
         Stop,
@@ -283,7 +284,34 @@ class Detach(ABC):
 
     @abstractmethod
     def detach(self, pid: int, *, stopped: bool = False) -> None:
-        """Let the process run on, as if it had never been debugged; `stopped`: let it stand until SIGCONT."""
+        """Let the process run on, as if it had never been debugged; `stopped`: let it stand until SIGCONT. One that
+        `Unattended.stays` runs on, too, but unattended."""
+
+
+class Unattended(ABC):
+    """Processes that were let go, all but for breakpoints whose commands persist. No client sees them; signals pass to
+    them, and their children go free. Without it, all commands end when their process is let go."""
+
+    @abstractmethod
+    def stays(self, pid: int) -> bool:
+        """Whether the process has such breakpoints: `detach` will leave it unattended."""
+
+    @abstractmethod
+    def unattended(self) -> Sequence[int]:
+        """Their pids."""
+
+    @abstractmethod
+    def take_back(self) -> None:
+        """A client is there, or the server ends: they are processes like any other again, and run. Their breakpoints
+        stay until a client resumes them, which has put in by then what it wants."""
+
+    @abstractmethod
+    def look_after(self) -> None:
+        """Take in what has happened to them. While a client is served, `next_event` does it."""
+
+    @abstractmethod
+    def take_ends(self) -> Sequence[ProcessExit]:
+        """The ends of those that have ended since the last call."""
 
 
 class Kill(ABC):

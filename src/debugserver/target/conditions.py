@@ -62,6 +62,8 @@ class BreakpointProgram(NamedTuple):
 
     conditions: tuple[Condition, ...] = ()
     commands: tuple[Command, ...] = ()
+    persistent: bool = False
+    """The commands are to be run after the client has let the process go, too."""
 
     def reports(self, state: ThreadState) -> bool:
         """Whether the hit is to be reported: there are no conditions, or one holds or cannot be evaluated, and there

@@ -42,6 +42,7 @@ from debugserver.target.capabilities import (
     SoftwareBreakpoints,
     ThreadLocalStorage,
     ThreadNames,
+    Unattended,
     Watchpoints,
 )
 from debugserver.target.conditions import UNCONDITIONAL, BreakpointProgram, TargetState
@@ -121,6 +122,7 @@ class FakeTarget(
     Watchpoints,
     Attach,
     Detach,
+    Unattended,
     Kill,
     Launch,
     ThreadNames,
@@ -170,6 +172,8 @@ class FakeTarget(
         self.left_stopped: list[int] = []
         """Let go, to stay stopped."""
         self.killed: list[int] = []
+        self.left_unattended: dict[int, list[ThreadId]] = {}
+        """Let go, and unattended: pid -> its threads."""
         self._threads: dict[int, list[ThreadId]] = {}
         self._attached: set[int] = set()
         self._register_files: dict[ThreadId, bytearray] = {}
@@ -177,6 +181,7 @@ class FakeTarget(
         self._halting: set[ThreadId] = set()
         self._stops: dict[ThreadId, Stop] = {}
         self._events: deque[Event] = deque()
+        self._unattended_ends: list[ProcessExit] = []
 
     # What a test says
 
@@ -237,6 +242,12 @@ class FakeTarget(
         self.breakpoints = {b: program for b, program in self.breakpoints.items() if b[0] != pid}
         self.watchpoints = {w: program for w, program in self.watchpoints.items() if w[0] != pid}
         self._events = deque(event for event in self._events if _process_of(event) != pid)
+
+    def end_unattended(self, end: ProcessExit) -> None:
+        """An unattended process ends."""
+        self._threads[end.pid] = self.left_unattended.pop(end.pid)
+        self.remove_process(end.pid)
+        self._unattended_ends.append(end)
 
     # Target
 
@@ -388,7 +399,8 @@ class FakeTarget(
         self._halting.update(self._running.intersection(threads))
 
     def halt_all(self, pid: int | None = None) -> None:
-        for thread in [thread for thread in self._running if pid in (None, thread.pid)]:
+        pids = self._threads.keys() if pid is None else (pid,)
+        for thread in [thread for thread in self._running if thread.pid in pids]:
             self._stand(Stop(thread, 0, StopReason.HALTED))
 
     def take_stops(self) -> Sequence[Stop]:
@@ -416,7 +428,7 @@ class FakeTarget(
         self.breakpoints.pop((pid, address), None)
 
     def clear_breakpoints(self) -> None:
-        self.breakpoints.clear()
+        self.breakpoints = {b: program for b, program in self.breakpoints.items() if b[0] in self.left_unattended}
 
     def watch_kinds(self) -> frozenset[WatchKind]:
         return frozenset(WatchKind) - {WatchKind.READ}
@@ -440,7 +452,7 @@ class FakeTarget(
     def clear_watchpoints(self) -> None:
         self.watchpoints.clear()
 
-    # Attach, Detach, Kill, Launch
+    # Attach, Detach, Unattended, Kill, Launch
 
     def attach(self, pid: int) -> ThreadId:
         if pid in self._threads or pid not in self.attachable:
@@ -451,8 +463,35 @@ class FakeTarget(
         return leader
 
     def detach(self, pid: int, *, stopped: bool = False) -> None:
+        if self.stays(pid) and not stopped:
+            self._leave(pid)
+            return
         self.remove_process(pid)
         (self.left_stopped if stopped else self.detached).append(pid)
+
+    def stays(self, pid: int) -> bool:
+        self._check_process(pid)
+        return any(program.persistent for (process, _), program in self.breakpoints.items() if process == pid)
+
+    def _leave(self, pid: int) -> None:
+        self.left_unattended[pid] = self._threads.pop(pid)
+        self._running.update(self.left_unattended[pid])
+        self.breakpoints = {b: program for b, program in self.breakpoints.items() if b[0] != pid or program.persistent}
+        self.watchpoints = {w: program for w, program in self.watchpoints.items() if w[0] != pid}
+
+    def unattended(self) -> Sequence[int]:
+        return tuple(self.left_unattended)
+
+    def take_back(self) -> None:
+        self._threads |= self.left_unattended
+        self.left_unattended.clear()
+
+    def look_after(self) -> None:
+        """Nothing happens by itself."""
+
+    def take_ends(self) -> Sequence[ProcessExit]:
+        ends, self._unattended_ends = self._unattended_ends, []
+        return ends
 
     def kill(self, pid: int) -> None:
         self.remove_process(pid)

@@ -131,18 +131,19 @@ def _breakpoint(session: Session, args: bytes) -> tuple[int, int, BreakpointProg
 def _program(session: Session, text: bytes) -> BreakpointProgram:
     from debugserver.rsp import agent_compiler, agent_expression
 
+    def write(text: bytes) -> None:
+        session.print(text)
+
     options = agent_expression.parse_options(text)
     return BreakpointProgram(
-        tuple(agent_compiler.condition(code, session.print) for code in options.conditions),
-        tuple(_command(session, code) for code in options.commands),
+        tuple(agent_compiler.condition(code, write) for code in options.conditions),
+        tuple(_command(session, agent_compiler.command(code, write)) for code in options.commands),
+        options.persistent and session.settings.keeps_commands,
     )
 
 
-def _command(session: Session, code: bytes) -> Command:
+def _command(session: Session, function: Command) -> Command:
     """A command that tells the person at the server's terminal when it fails."""
-    from debugserver.rsp import agent_compiler
-
-    function = agent_compiler.command(code, session.print)
 
     def command(state: ThreadState) -> None:
         try:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from debugserver.errors import LaunchFailed, MalformedPacket, Refused, TargetError
 from debugserver.rsp import fields
 from debugserver.rsp.framing import escape
+from debugserver.stub.announcements import LEFT_UNATTENDED
 from debugserver.stub.registry import LLDB_ONLY, Dialect, Outcome, packet
-from debugserver.target.capabilities import Attach, Detach, Execution, HostSystem, Kill, Launch
+from debugserver.target.capabilities import Attach, Detach, Execution, HostSystem, Kill, Launch, Unattended
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -178,17 +179,28 @@ def detach(session: Session, detacher: Detach, args: bytes) -> Reply:
         if pid not in session.target.processes():
             raise MalformedPacket(f"process {pid} is not being debugged")
     for pid in pids:
-        session.settings.announce(f"Detaching from process {pid}")
-        # The client lets go of those children itself that it knows of.
-        for each in (*session.stops.unreported_children(pid), pid):
-            if each in session.target.processes():
-                detacher.detach(each, stopped=bool(stopped))
-                _forget(session, each)
+        _detach(session, detacher, pid, stopped=bool(stopped))
     return b"OK"
 
 
 def _meant_by_default(session: Session) -> list[int]:
     return [session.process()] if session.dialect is Dialect.GDB else list(session.target.processes())
+
+
+def _detach(session: Session, detacher: Detach, pid: int, *, stopped: bool) -> None:
+    # The client lets go of those children itself that it knows of.
+    for each in (*session.stops.unreported_children(pid), pid):
+        if each in session.target.processes():
+            if each == pid:
+                session.settings.announce(_parting_line(session, pid, stopped=stopped))
+            detacher.detach(each, stopped=stopped)
+            _forget(session, each)
+
+
+def _parting_line(session: Session, pid: int, *, stopped: bool) -> str:
+    unattended = session.target.capability(Unattended)
+    stays = unattended is not None and not stopped and unattended.stays(pid)
+    return LEFT_UNATTENDED if stays else f"Detaching from process {pid}"
 
 
 @packet("qSupportsDetachAndStayStopped", needs=Detach, dialects=LLDB_ONLY)
