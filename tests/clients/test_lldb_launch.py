@@ -9,7 +9,9 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,7 +23,6 @@ from tests.support.server import SOURCE, server_command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from tests.support.lldb import Lldb
 
@@ -45,6 +46,24 @@ def end(process: subprocess.Popen[bytes]) -> int:
     assert process.stdin is not None
     process.stdin.close()
     return process.wait(DEADLINE)
+
+
+@pytest.mark.parametrize(
+    "server",
+    [Path(sys.executable).parent / "debugserver", SOURCE.parent / "debugserver"],
+    ids=["installed", "source tree"],
+)
+def test_the_commands_that_users_have(lldb: Lldb, server: Path) -> None:
+    lldb.environment["LLDB_DEBUGSERVER_PATH"] = str(server)
+    output = lldb(
+        "breakpoint set -n told",
+        "process launch -i /dev/null -- one",
+        "process plugin packet monitor help",
+        "thread backtrace",
+        "continue",
+        program=compile_program("started"),
+    )
+    expect(output, "argument 1 is <one>", "Quit GDBserver".encode().hex(), r"frame #0: .*`told", "exited with status = 1")
 
 
 def test_arguments_environment_and_directory(lldb: Lldb, tmp_path: Path) -> None:
