@@ -63,7 +63,7 @@ def test_the_commands_that_users_have(lldb: Lldb, server: Path) -> None:
         "continue",
         program=compile_program("started"),
     )
-    expect(output, "argument 1 is <one>", "Quit GDBserver".encode().hex(), r"frame #0: .*`told", "exited with status = 1")
+    expect(output, "argument 1 is <one>", b"Quit GDBserver".hex(), r"frame #0: .*`told", "exited with status = 1")
 
 
 def test_arguments_environment_and_directory(lldb: Lldb, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import pty
 import re
@@ -355,6 +356,29 @@ def test_what_is_typed_at_the_client_goes_to_the_program(serve: Callable[..., Se
         client.resume()
         assert client.wait_stop().kind == "W"
         assert client.console == b"a line\r\n43 132\r\nread a line\r\n"
+
+
+def test_what_finds_no_room_in_the_terminal_waits(serve: Callable[..., Server]) -> None:
+    """The system keeps some kilobytes of it; the server neither loses the rest nor waits for it itself."""
+    lines = [b"%060d\n" % number for number in range(4000)]
+    with connected(serve("/usr/bin/md5sum", options=IN_HAND).address) as client:
+        for first in range(0, len(lines), 100):
+            assert client.request(b"I" + b"".join(lines[first : first + 100]).hex().encode()) == b"OK"
+        assert client.request(b"?")[:1] == b"T"
+        assert client.request(b"I" + b"\x04".hex().encode()) == b"OK"
+        client.resume()
+        assert client.wait_stop(DEADLINE).kind == "W"
+        digest = hashlib.md5(b"".join(lines), usedforsecurity=False).hexdigest()
+        assert client.console.endswith(f"{digest}  -\r\n".encode())
+
+
+def test_what_nobody_ever_reads_is_refused_as_a_whole(serve: Callable[..., Server]) -> None:
+    line = b"I" + (b"x" * 60 + b"\n").hex().encode() * 5000
+    server = serve("/bin/sleep", "1000", options=IN_HAND)
+    with connected(server.address) as client:
+        replies = [client.request(line) for _ in range(6)]
+        assert [replies[0], replies[-1]] == [b"OK", b"E16"]
+        assert client.request(f"vKill;{server.debuggee:x}".encode()) == b"OK"
 
 
 def test_children_outlive_their_parent_on_a_terminal_in_hand(serve: Callable[..., Server], tmp_path: Path) -> None:

@@ -33,6 +33,9 @@ def assert_stop(reply: bytes | None, thread: bytes) -> None:
 
 
 class Keyboard(ProgramInput):
+    descriptor = -1
+    waits = False
+
     def __init__(self) -> None:
         self.typed = b""
         self.size = (0, 0)
@@ -41,6 +44,9 @@ class Keyboard(ProgramInput):
         if self.typed:
             raise TargetError("the program does not read")
         self.typed += data
+
+    def write_waiting(self) -> None:
+        raise AssertionError("nothing waits")
 
     def resize(self, columns: int, rows: int) -> None:
         self.size = (columns, rows)

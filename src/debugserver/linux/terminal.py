@@ -13,6 +13,8 @@ from debugserver.target.capabilities import ProgramInput, ProgramOutput
 
 _OURS = 0
 _PIECE = 4096
+_MOST_WAITING = 1 << 20
+"""Bytes that were typed and nobody has read."""
 
 
 class PseudoTerminal(ProgramOutput, ProgramInput):
@@ -25,6 +27,8 @@ class PseudoTerminal(ProgramOutput, ProgramInput):
     def __init__(self) -> None:
         self._master, self._slave = os.openpty()
         os.set_blocking(self._master, False)
+        self._waiting = bytearray()
+        """What was typed and found no room: the system keeps some kilobytes."""
 
     @property
     def descriptor(self) -> int:
@@ -36,12 +40,20 @@ class PseudoTerminal(ProgramOutput, ProgramInput):
         except BlockingIOError:
             return b""
 
+    @property
+    def waits(self) -> bool:
+        return bool(self._waiting)
+
     def write_input(self, data: bytes) -> None:
-        written = 0
-        with contextlib.suppress(BlockingIOError):
-            written = os.write(self._master, data)
-        if written < len(data):
+        if len(self._waiting) + len(data) > _MOST_WAITING:
             raise TargetError("the program does not read what it is given", errno.EBUSY)
+        self._waiting += data
+        self.write_waiting()
+
+    def write_waiting(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            while self._waiting:
+                del self._waiting[: os.write(self._master, self._waiting)]
 
     def resize(self, columns: int, rows: int) -> None:
         termios.tcsetwinsize(self._slave, (rows, columns))

@@ -11,7 +11,7 @@ from debugserver.stub.console import Route
 
 if TYPE_CHECKING:
     from debugserver.server.loop import Callback, Loop
-    from debugserver.target.capabilities import ProgramOutput
+    from debugserver.target.capabilities import ProgramInput, ProgramOutput
 
 STANDARD_INPUT, STANDARD_OUTPUT = 0, 1
 _PIECE = select.PIPE_BUF
@@ -124,6 +124,33 @@ class OutputSwitch:
     def finish(self) -> None:
         """What nobody has got goes to our standard output."""
         self._to_us.finish()
+
+
+class Typist:
+    """Passes on what was typed at the client, once there is room for it."""
+
+    def __init__(self, loop: Loop, keyboard: ProgramInput) -> None:
+        self._loop = loop
+        self._keyboard = keyboard
+        # Of its own: the loop watches the other for what programs print.
+        self._descriptor = os.dup(keyboard.descriptor)
+        self._watches = False
+
+    def look(self) -> None:
+        """See whether there is anything to pass on now."""
+        waits = self._keyboard.waits
+        if waits is self._watches:
+            return
+        self._watches = waits
+        if waits:
+            self._loop.watch(self._descriptor, None, self._keyboard.write_waiting)
+        else:
+            self._loop.forget(self._descriptor)
+
+    def finish(self) -> None:
+        """Pass on nothing more."""
+        self._loop.forget(self._descriptor)
+        os.close(self._descriptor)
 
 
 class Keyboard(Relay):

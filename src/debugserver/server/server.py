@@ -17,11 +17,11 @@ from debugserver.server.log import Log
 from debugserver.server.loop import Loop
 from debugserver.stub.console import Route
 from debugserver.stub.settings import OnDisconnect
-from debugserver.target.capabilities import Detach, Execution, Kill, ProgramOutput, Unattended
+from debugserver.target.capabilities import Detach, Execution, Kill, ProgramInput, ProgramOutput, Unattended
 
 if TYPE_CHECKING:
     from debugserver.server.client import Conversation
-    from debugserver.server.relay import OutputSwitch, Relay
+    from debugserver.server.relay import OutputSwitch, Relay, Typist
     from debugserver.server.transport import Listener
     from debugserver.stub.settings import Settings
     from debugserver.target.target import Target
@@ -70,6 +70,7 @@ class Server:
         self._ended = False
         self._relays: list[Relay] = []
         self._output_switch = self._make_output_switch()
+        self._typist = self._make_typist()
 
     def end_on_signals(self) -> None:
         """Let SIGTERM, SIGINT and SIGHUP end `run` in order. Only in the main thread."""
@@ -187,6 +188,8 @@ class Server:
             self._direct_output(self._output_switch)
         if self._unattended is not None:
             self._tell_ends(self._unattended)
+        if self._typist is not None:
+            self._typist.look()
         client = self._client
         if client is None:
             self._ended |= self._accept_deadline is not None and time.monotonic() >= self._accept_deadline
@@ -218,6 +221,14 @@ class Server:
         from debugserver.server.relay import OutputSwitch
 
         return OutputSwitch(self._loop, output)
+
+    def _make_typist(self) -> Typist | None:
+        keyboard = self._target.capability(ProgramInput)
+        if keyboard is None:
+            return None
+        from debugserver.server.relay import Typist
+
+        return Typist(self._loop, keyboard)
 
     def _direct_output(self, switch: OutputSwitch) -> None:
         if self._client is not None:
@@ -307,6 +318,8 @@ class Server:
         self._stop_listening()
         if self._output_switch is not None:
             self._output_switch.finish()
+        if self._typist is not None:
+            self._typist.finish()
         for relay in self._relays:
             relay.finish()
         self._loop.close()

@@ -350,9 +350,23 @@ class ProgramOutput(ABC):
 class ProgramInput(ABC):
     """The keyboard of programs that are started here, in the client's hands."""
 
+    @property
+    @abstractmethod
+    def descriptor(self) -> int:
+        """Writable when there is room for what `waits`; never closed before the target is."""
+
+    @property
+    @abstractmethod
+    def waits(self) -> bool:
+        """Whether something that was typed waits for programs to read what came before."""
+
     @abstractmethod
     def write_input(self, data: bytes) -> None:
-        """What was typed. TargetError if the program leaves too much unread."""
+        """What was typed; it may have to wait. TargetError if too much waits already: then nothing of it counts."""
+
+    @abstractmethod
+    def write_waiting(self) -> None:
+        """Pass on what waits, as far as there is room."""
 
     @abstractmethod
     def resize(self, columns: int, rows: int) -> None:
