@@ -135,6 +135,23 @@ def test_attaching_by_name(lldb: Lldb, tmp_path: Path) -> None:
         assert end(process) == 0
 
 
+def test_attaching_to_a_process_that_need_not_be_waited_for(lldb: Lldb, tmp_path: Path) -> None:
+    program = tmp_path / f"there_{os.getpid()}"
+    shutil.copy(compile_program("waits"), program)
+    with waiting(program) as process:
+        output = lldb(f"process attach -w -i -n {program.name}", "process detach")
+        expect(output, rf"Process {process.pid} stopped", rf"Process {process.pid} detached")
+        assert end(process) == 0
+
+
+@pytest.mark.parametrize(("disabled", "personality"), [("true", "00040000"), ("false", "00000000")])
+def test_address_space_randomization(lldb: Lldb, tmp_path: Path, disabled: str, personality: str) -> None:
+    output = tmp_path / "personality"
+    launch = f"process launch -A {disabled} -i /dev/null -o {output} -- /proc/self/personality"
+    lldb(launch, program=Path("/bin/cat"))
+    assert output.read_text() == f"{personality}\n"
+
+
 def test_a_name_that_nobody_has(lldb: Lldb) -> None:
     expect(lldb("process attach -n nobody_is_called_so"), "^error: attach failed")
 

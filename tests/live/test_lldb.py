@@ -165,6 +165,26 @@ def test_a_child_that_is_let_go_has_none(debug: Callable[..., Session], offered:
     exited(stop, 2)
 
 
+# Starting
+
+
+def test_started_by_the_old_packet(connect: Callable[..., Session]) -> None:
+    """`A` and `qLaunchSuccess`, where a client does not use vRun."""
+    program = compile_program("steps", *STATIC)
+    session = connect(program, multi=True, offered=LLDB)
+    assert session.ask(launch("/none"))[:1] == "E"
+    assert "No such file" in session.ask("qLaunchSuccess")
+    session.expect_ok(launch(str(program), "one"))
+    session.expect_ok("qLaunchSuccess")
+    assert Path(f"/proc/{session.pid}/cmdline").read_bytes() == f"{program}\0one\0".encode()
+    assert session.go().kind == "W"
+
+
+def launch(*words: str) -> str:
+    encoded = [word.encode().hex() for word in words]
+    return "A" + ",".join(f"{len(word)},{index},{word}" for index, word in enumerate(encoded))
+
+
 # Non-stop
 
 
