@@ -34,6 +34,17 @@ def symbols(program: Path = PROGRAM) -> dict[str, int]:
 SYMBOL = symbols()
 
 
+_PID_MAX = int(Path("/proc/sys/kernel/pid_max").read_text())
+
+
+def _oldest_first(tids: Iterable[int]) -> list[int]:
+    """After the highest ids, the kernel begins anew with low ones: the oldest is the one behind the largest gap."""
+    ascending = sorted(tids)
+    gap_before = [(tid - ascending[i - 1]) % _PID_MAX for i, tid in enumerate(ascending)]
+    oldest = gap_before.index(max(gap_before)) if gap_before else 0
+    return ascending[oldest:] + ascending[:oldest]
+
+
 class Side:
     """One server and the client that talks to it."""
 
@@ -63,7 +74,7 @@ class Side:
 
     @property
     def pid(self) -> int:
-        """The process; its leader is the thread with the lowest number."""
+        """The process; its leader is the oldest thread."""
         return self.threads()[0]
 
     @property
@@ -87,7 +98,7 @@ class Side:
         while reply[:1] == b"m":
             found += [int(each.rpartition(".")[2], 16) for each in reply[1:].decode().split(",")]
             reply = self.ask(b"qsThreadInfo")
-        return sorted(found)
+        return _oldest_first(found)
 
     def run_to(self, symbol: str) -> bytes:
         """The stop reply at a breakpoint, which is removed again. Signals on the way are delivered."""
