@@ -67,6 +67,12 @@ class Session:
         """A variable of the program, or an element of an array."""
         return int.from_bytes(self.client.read_memory(self.symbols[name] + size * index, size), "little")
 
+    def look(self, name: str, size: int = 4, index: int = 0, *, pid: int = 0) -> int:
+        """As `read_int`, but from outside: also while the program runs, which is the server's first one or `pid`."""
+        with open(f"/proc/{pid or self.server.debuggee}/mem", "rb") as memory:
+            memory.seek(self.symbols[name] + size * index)
+            return int.from_bytes(memory.read(size), "little")
+
     def write_int(self, name: str, value: int, size: int = 4) -> None:
         self.client.write_memory(self.symbols[name], value.to_bytes(size, "little"))
 

@@ -23,7 +23,7 @@ def asleep(debug: Callable[..., Session]) -> tuple[Session, int, int]:
     session.client.resume()
 
     def both() -> bool:
-        from_outside = [read_outside(session, "reader_id"), read_outside(session, "sleeper_id")]
+        from_outside = [session.look("reader_id"), session.look("sleeper_id")]
         if not all(from_outside):
             return False
         reader, sleeper = from_outside
@@ -32,9 +32,3 @@ def asleep(debug: Callable[..., Session]) -> tuple[Session, int, int]:
     wait_until(both, "both threads sleep")
     session.interrupt()
     return session, session.read_int("reader_id"), session.read_int("sleeper_id")
-
-
-def read_outside(session: Session, variable: str) -> int:
-    with open(f"/proc/{session.server.debuggee}/mem", "rb") as memory:
-        memory.seek(session.symbols[variable])
-        return int.from_bytes(memory.read(4), "little")

@@ -213,16 +213,10 @@ def test_killed_while_it_forks(connect: Callable[..., Session]) -> None:
 
 def kill_after(session: Session, pid: int, children: int) -> None:
     """Kill the program, which runs, when it has made so many children; it and they end."""
-    wait_until(lambda: children_of(pid, session) >= children, "children are made")
+    wait_until(lambda: session.look("children", pid=pid) >= children, "children are made")
     os.kill(pid, signal.SIGKILL)
     killed(session.client.wait_stop(), SIGKILL)
     wait_until(lambda: not group_members(pid), "all children end")
-
-
-def children_of(pid: int, session: Session) -> int:
-    with open(f"/proc/{pid}/mem", "rb") as memory:
-        memory.seek(session.symbols["children"])
-        return int.from_bytes(memory.read(4), "little")
 
 
 def group_members(group: int) -> set[int]:

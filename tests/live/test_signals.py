@@ -83,24 +83,17 @@ def test_given_to_a_thread_that_had_none(debug: Callable[..., Session], how: str
         session.interrupt()
     before = session.read_int("got", index=signal.SIGUSR1)
     session.client.resume(f"vCont;C{SIGUSR1:02x}:{name(leader(session))};c".encode())
-    wait_until(lambda: counter(session, "got", signal.SIGUSR1) == before + 1, "the handler has run")
+    wait_until(lambda: session.look("got", index=signal.SIGUSR1) == before + 1, "the handler has run")
     assert session.interrupt().signal == SIGINT
     session.write_int("done", 1)
     exited(session.go(), 1)
-
-
-def counter(session: Session, variable: str, index: int = 0, size: int = 4) -> int:
-    """An element of an array, read from outside while the program runs."""
-    with open(f"/proc/{session.server.debuggee}/mem", "rb") as memory:
-        memory.seek(session.symbols[variable] + size * index)
-        return int.from_bytes(memory.read(size), "little")
 
 
 def test_given_to_each_thread(debug: Callable[..., Session]) -> None:
     """None of them stopped by a signal: each gets its own, once."""
     session = at_checkpoint(debug, "wait")
     session.client.resume(f"vCont;c:{name(leader(session))};C{SIGUSR1:02x}".encode())
-    wait_until(lambda: all(counter(session, "got_by", i) == 1 for i in range(THREADS)), "all handlers have run")
+    wait_until(lambda: all(session.look("got_by", index=i) == 1 for i in range(THREADS)), "all handlers have run")
     assert session.interrupt().signal == SIGINT
     session.write_int("done", 1)
     exited(session.go(), THREADS)
@@ -181,7 +174,7 @@ def test_trap_by_kill(debug: Callable[..., Session]) -> None:
     assert stop.signal == SIGTRAP
     assert "swbreak" not in stop.pairs
     session.client.resume(f"vCont;C{SIGTRAP:02x}:{name(thread_of(stop))};c".encode())
-    wait_until(lambda: counter(session, "got", signal.SIGTRAP) == 1, "the handler has run")
+    wait_until(lambda: session.look("got", index=signal.SIGTRAP) == 1, "the handler has run")
     session.interrupt()
     session.write_int("done", 1)
     exited(session.go(), 1)
