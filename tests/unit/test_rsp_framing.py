@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 
 import pytest
@@ -202,6 +203,30 @@ def test_bad_run(payload: bytes) -> None:
 def test_runs(plain: bytes, encoded: bytes) -> None:
     assert framing.encode_runs(plain) == encoded
     assert framing.decode_runs(encoded) == plain
+
+
+@pytest.mark.parametrize("size", [100, 2000, 100_000])
+@pytest.mark.parametrize(
+    ("data", "run"),
+    [
+        (bytes(range(1, 255)) * 500, b"\0" * 400),
+        (bytes(range(1, 255)) * 500, b"\xff" * 400),
+        (b"0123456789abcdef" * 10_000, b"0" * 400),
+    ],
+)
+def test_long_runs_are_found_wherever_they_are(size: int, data: bytes, run: bytes) -> None:
+    """And the reader gets the same back. Short payloads are searched for zeros alone."""
+    plain = framing.escape(data[: size // 2] + run + data[: size // 2])
+    shortened = framing.shorten(plain)
+    assert framing.decode_runs(shortened) == plain
+    assert len(shortened) < len(plain) - 250 or (size < 10_000 and run[:1] != b"0")
+
+
+@pytest.mark.parametrize("size", [100, 2000, 1_000_000])
+def test_what_has_no_runs_is_left_as_it_is(size: int) -> None:
+    digits = random.Random(size).randbytes(size // 2).hex().encode()
+    assert framing.decode_runs(framing.shorten(digits)) == digits
+    assert framing.shorten(b"0123456789abcdef" * (size // 16)) == b"0123456789abcdef" * (size // 16)
 
 
 def test_run_may_follow_a_count() -> None:

@@ -248,8 +248,11 @@ def _zeros(*lengths: int) -> list[tuple[bytes, bytes]]:
 _RUNS_BY_SIZE = ((1024, _zeros(12, 6)), (8192, _zeros(98, 49, 25, 16, 10, 6)))
 """Up to which size of a payload, in bytes, which runs are looked for."""
 _STRIDE = 8
-_SAMPLED_RUNS = (b"0" * 5, bytes(5), b"f" * 5, b"\xff" * 5)
-"""What is left of the runs of some forty bytes when only every eighth byte is looked at."""
+_SAMPLED_DIGITS = b"0" * 6, b"f" * 6
+_SAMPLED_BINARY = bytes(6), b"\xff" * 6
+"""What is left of the runs of some fifty bytes when only every eighth byte is looked at."""
+_TELLING = 256
+"""Bytes that tell digits from binary data."""
 
 
 class Shortened(bytes):
@@ -268,9 +271,8 @@ def shorten(payload: bytes) -> bytes:
                 payload = payload.replace(zeros, run)
             return payload
     sample = payload[::_STRIDE]
-    if any(run in sample for run in _SAMPLED_RUNS):
-        return encode_runs(payload)
-    return payload
+    first, second = _SAMPLED_DIGITS if sample[:_TELLING].isalnum() else _SAMPLED_BINARY
+    return encode_runs(payload) if first in sample or second in sample else payload
 
 
 def decode_runs(payload: bytes) -> bytes:
