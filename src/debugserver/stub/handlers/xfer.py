@@ -139,25 +139,21 @@ def read_threads(session: Session, annex: str) -> bytes:
 
 
 def _thread(session: Session, names: ThreadNames | None, thread: ThreadId) -> str:
-    values = {"id": session.encode_thread(thread).decode()}
-    if names is not None:
-        values |= _known(names, thread)
-    return f"<thread{attributes(values)}/>\n"
+    known = _known(names, thread) if names is not None else ""
+    return f'<thread id="{session.encode_thread(thread).decode()}"{known}/>\n'
 
 
-def _known(names: ThreadNames, thread: ThreadId) -> dict[str, str]:
+def _known(names: ThreadNames, thread: ThreadId) -> str:
     """What can be told of a thread: one that ends just now has no name any more, which must not spoil the list."""
     try:
         name, core = names.name_and_core(thread)
         handle = names.thread_handle(thread)
     except TargetError:
-        return {}
-    known = {} if core is None else {"core": str(core)}
+        return ""
+    known = "" if core is None else f' core="{core}"'
     if name:
-        known["name"] = name
-    if handle:
-        known["handle"] = handle.hex()
-    return known
+        known += f' name="{escape(name)}"'
+    return f'{known} handle="{handle.hex()}"' if handle else known
 
 
 @xfer_object(
