@@ -113,7 +113,7 @@ class _PeekSiginfo(ctypes.Structure):
 
 
 _peeked = _PeekSiginfo(0, 0, 8)
-_PEEKED = ctypes.addressof(_peeked)
+_PEEKED = ctypes.c_void_p(ctypes.addressof(_peeked))
 _firsts = _PeekSiginfo(0, 0, 1), _PeekSiginfo(0, _PEEKSIGINFO_SHARED, 1)
 _FIRSTS = tuple(ctypes.c_void_p(ctypes.addressof(first)) for first in _firsts)
 """The first signal of the thread's own, and of all threads'."""
@@ -159,7 +159,8 @@ def seize(tid: int, options: int) -> None:
 
 def interrupt(tid: int) -> None:
     """PTRACE_INTERRUPT: a running thread will report EVENT_STOP, unless another stop comes first."""
-    _call(_INTERRUPT, tid, 0, 0)
+    if _bare_ptrace(_INTERRUPT, tid, None, None) == -1:
+        _peek(_INTERRUPT, tid, 0, 0)
 
 
 def listen(tid: int) -> None:
@@ -295,23 +296,31 @@ def write_signal_mask(tid: int, mask: int) -> None:
 
 def has_pending_signals(tid: int) -> bool:
     """PTRACE_PEEKSIGINFO: whether any signal waits for a stopped thread, or for its process; blocked ones too."""
-    for first in _FIRSTS:
-        count = _bare_ptrace(_PEEKSIGINFO, tid, first, _ANSWER_POINTER)
-        if count:
-            return count > 0 or _peek(_PEEKSIGINFO, tid, first.value or 0, _ANSWER) > 0
-    return False
+    own, shared = _FIRSTS
+    if not (
+        _bare_ptrace(_PEEKSIGINFO, tid, own, _ANSWER_POINTER)
+        or _bare_ptrace(_PEEKSIGINFO, tid, shared, _ANSWER_POINTER)
+    ):
+        return False
+    return _peek_signals(tid, own) > 0 or _peek_signals(tid, shared) > 0
 
 
 def has_pending_trap(tid: int) -> bool:
     """PTRACE_PEEKSIGINFO: whether a stopped thread's own queue holds a SIGTRAP of the kernel's making (si_code > 0)."""
     _peeked.offset = 0
-    while count := _call(_PEEKSIGINFO, tid, _PEEKED, _ANSWER):
+    while count := _peek_signals(tid, _PEEKED):
         for start in range(0, count * SIGINFO_SIZE, SIGINFO_SIZE):
             number, _, code = struct.unpack_from("<3i", _answer, start)
             if number == signal.SIGTRAP and code > 0:
                 return True
         _peeked.offset += count
     return False
+
+
+def _peek_signals(tid: int, which: ctypes.c_void_p) -> int:
+    """How many siginfos there are now in `_answer`."""
+    count: int = _bare_ptrace(_PEEKSIGINFO, tid, which, _ANSWER_POINTER)
+    return count if count >= 0 else _peek(_PEEKSIGINFO, tid, which.value or 0, _ANSWER)
 
 
 def read_user(tid: int, address: int, length: int) -> bytes:
