@@ -127,7 +127,7 @@ def test_nothing_is_left_of_it(target: Running, connect: Callable[..., Session],
 
 
 def test_a_signal_on_its_way_arrives_after_memory_was_mapped(lldb: Callable[..., Session]) -> None:
-    session = lldb("gets_signals")
+    session = lldb("gets_signals", "wait")
     pid = session.pid
     session.client.resume()
     os.kill(pid, signal.SIGUSR1)
