@@ -10,7 +10,7 @@ import shutil
 import socket
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,9 +22,9 @@ from tests.support.programs import compile_program
 from tests.support.server import SOURCE, server_command
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
-    from tests.support.lldb import Lldb
+    from tests.support.lldb import Lldb, LldbSession
 
 
 @contextmanager
@@ -156,6 +156,26 @@ def test_a_name_that_nobody_has(lldb: Lldb) -> None:
     expect(lldb("process attach -n nobody_is_called_so"), "^error: attach failed")
 
 
+@contextmanager
+def attached(session: LldbSession, program: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that LLDB has waited for. The packet is logged before it is answered: a process that starts in between
+    is there already, and another one has to come."""
+    with ExitStack() as stack:
+        started: dict[str, subprocess.Popen[bytes]] = {}
+        for _ in range(10):
+            process = subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+            started[str(stack.enter_context(process).pid)] = process
+            stack.callback(process.kill)
+            with suppress(AssertionError):
+                session.wait_for(stopped(started), DEADLINE / 10)
+                break
+        yield started[session.wait_for(stopped(started)).split()[1]]
+
+
+def stopped(pids: Iterable[str]) -> str:
+    return rf"Process ({'|'.join(pids)}) stopped"
+
+
 def test_waiting_for_a_process(lldb: Lldb, tmp_path: Path) -> None:
     program = tmp_path / f"awaited_{os.getpid()}"
     shutil.copy(compile_program("waits"), program)
@@ -164,15 +184,12 @@ def test_waiting_for_a_process(lldb: Lldb, tmp_path: Path) -> None:
     with (
         waiting(program) as already_there,
         lldb.start(f"process attach -w -n {program.name}", "process detach") as session,
+        ExitStack() as stack,
     ):
         wait_until(lambda: log.exists() and "vAttachWait" in log.read_text(), "LLDB waits for the process")
-        with subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
-            try:
-                session.wait_for(rf"Process {process.pid} stopped")
-                session.wait_for(rf"Process {process.pid} detached")
-                assert end(process) == 0
-            finally:
-                process.kill()
+        process = stack.enter_context(attached(session, program))
+        session.wait_for(rf"Process {process.pid} detached")
+        assert end(process) == 0
         assert end(already_there) == 0
 
 

@@ -144,6 +144,6 @@ class LldbSession:
             raise AssertionError(f"LLDB did not end within {deadline} s:\n{self.text}") from None
         self._output.wait_end()
 
-    def wait_for(self, pattern: str) -> str:
+    def wait_for(self, pattern: str, deadline: float = DEADLINE) -> str:
         """Until it has printed this; the match."""
-        return self._output.wait_for(pattern)[0]
+        return self._output.wait_for(pattern, deadline)[0]
