@@ -147,7 +147,8 @@ static void run_generation(pthread_attr_t *attributes)
             if (!slots[i].used || pthread_tryjoin_np(slots[i].thread, NULL) == 0)
                 begin(&slots[i], attributes);
         usleep(2000);
-        closing |= ending != 0;
+        if (ending)
+            closing = 1; /* never written back: a debugger may have set it between a read and a write */
     }
     for (int i = 0; i < threads; i++)
         if (slots[i].used)
