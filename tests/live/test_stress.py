@@ -392,7 +392,13 @@ class Program(NamedTuple):
 
 
 @pytest.fixture
-def program() -> Iterator[Program]:
+def session(connect: Callable[..., Session]) -> Session:
+    return connect(compile_program("stress", *STATIC), multi=True, offered=FORKS)
+
+
+@pytest.fixture
+def program(session: Session) -> Iterator[Program]:
+    """As soon as it runs, nothing else gets much of the CPU: the session is there before."""
     with subprocess.Popen([compile_program("stress", *STATIC), str(THREADS)], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         output = Output(process.stdout)
@@ -407,9 +413,7 @@ def program() -> Iterator[Program]:
 
 @pytest.mark.timeout(3 * PATIENCE + SECONDS)
 @pytest.mark.parametrize("mode", [AllStop, NonStop])
-def test_everything_at_once(program: Program, connect: Callable[..., Session], mode: type[Stress]) -> None:
-    path = compile_program("stress", *STATIC)
-    session = connect(path, multi=True, offered=FORKS)
+def test_everything_at_once(session: Session, program: Program, mode: type[Stress]) -> None:
     assert session.ask(f"vAttach;{program.process.pid:x}")[0] == "T"
     stress = mode(session)
     stress.finish()
