@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from debugserver.arch.banks import NT_PRSTATUS
 from debugserver.errors import ExpressionError, MemoryFault, NoSuchThread
 from debugserver.linux import registers
 from debugserver.target.conditions import UNCONDITIONAL, ThreadState, check_register
@@ -28,13 +27,8 @@ class LinuxThreadState(ThreadState):
         architecture = self._thread.process.architecture
         if architecture is None or architecture.codec is None:
             raise ExpressionError("the registers of this process are not known yet")
-        codec = architecture.codec
-        place = codec.general_place(number)
-        if place is not None:
-            return int.from_bytes(registers.bank(self._thread, NT_PRSTATUS)[place], "little")
         check_register(architecture, number)
-        kind = codec.bank(number)
-        return int.from_bytes(codec.read(number, {kind: registers.bank(self._thread, kind)}), "little")
+        return registers.read_number(self._thread, architecture.codec, number)
 
     def load(self, address: int, size: int) -> int:
         data = self.read(address, size)

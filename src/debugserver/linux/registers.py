@@ -73,6 +73,15 @@ def read_system_call(thread: LinuxThread) -> int:
     return number
 
 
+def read_number(thread: LinuxThread, codec: RegisterCodec, number: int) -> int:
+    """A register by its number, unsigned."""
+    place = codec.general_place(number)
+    if place is not None:
+        return int.from_bytes(bank(thread, NT_PRSTATUS)[place], "little")
+    kind = codec.bank(number)
+    return int.from_bytes(codec.read(number, {kind: bank(thread, kind)}), "little")
+
+
 def read_thread_pointer(thread: LinuxThread) -> bytes:
     """Where the thread's control block is; as a pointer lies in memory, all zeros where it has none."""
     architecture, codec = _layout(thread)
@@ -80,11 +89,7 @@ def read_thread_pointer(thread: LinuxThread) -> bytes:
         return bytes(architecture.pointer_size)
 
     def read(name: str) -> int:
-        number = architecture.by_name[name].number
-        if place := codec.general_place(number):
-            return int.from_bytes(bank(thread, NT_PRSTATUS)[place], "little")
-        kind = codec.bank(number)
-        return int.from_bytes(codec.read(number, {kind: bank(thread, kind)}), "little")
+        return read_number(thread, codec, architecture.by_name[name].number)
 
     return architecture.thread_pointer(read).to_bytes(architecture.pointer_size, "little")
 

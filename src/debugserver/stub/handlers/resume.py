@@ -82,7 +82,7 @@ def step_with_signal(session: Session, execution: Execution, args: bytes) -> Rep
 
 
 def _resume_old_style(session: Session, kind: ActionKind, signal: int, address: int | None) -> Reply:
-    """The thread of Hc, or with none chosen the current one, takes the action; others continue as it is said below."""
+    """The thread of Hc, or with none chosen the current one, takes the action, and whoever `_goes_along` continues."""
     thread = session.continue_thread or session.thread()
     if session.stops.refuses_to_resume((thread,)):
         return RUNNING_ALREADY
