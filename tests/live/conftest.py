@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.live.running import running
 from tests.live.session import PLAIN, STATIC, Session
 from tests.support.programs import compile_program
 
@@ -32,6 +33,21 @@ def connect(serve: Callable[..., Server]) -> Iterator[Callable[..., Session]]:
             return sessions.enter_context(Session(server, program, offered))
 
         yield open_session
+
+
+@pytest.fixture(params=["started", "attached"])
+def serve_either(request: pytest.FixtureRequest, serve: Callable[..., Server]) -> Iterator[Callable[..., Server]]:
+    """Serve a program that the server starts, or one that runs already and that it attaches to; that one is given
+    `words`."""
+    with ExitStack() as targets:
+
+        def start(source: str, *options: str, words: tuple[str, ...] = ()) -> Server:
+            if request.param == "started":
+                return serve(compile_program(source, *STATIC), options=options)
+            target = targets.enter_context(running(source, *words))
+            return serve(target.pid, options=(*options, "--attach"))
+
+        yield start
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from tests.live.session import STATIC, symbols
-from tests.support.processes import Output
+from tests.support.processes import Output, read_memory, write_memory
 from tests.support.programs import compile_program
 
 if TYPE_CHECKING:
@@ -47,15 +47,12 @@ class Running:
 
     def read(self, variable: str, size: int, count: int = 1) -> tuple[int, ...]:
         """A variable of the program, from outside."""
-        with open(f"/proc/{self.pid}/mem", "rb") as memory:
-            memory.seek(symbols(self.program)[variable])
-            return struct.unpack(f"<{count}{'q' if size == 8 else 'i'}", memory.read(size * count))
+        data = read_memory(self.pid, symbols(self.program)[variable], size * count)
+        return struct.unpack(f"<{count}{'q' if size == 8 else 'i'}", data)
 
     def write(self, variable: str, value: int) -> None:
         """Change an int of the program, from outside."""
-        with open(f"/proc/{self.pid}/mem", "r+b", 0) as memory:
-            memory.seek(symbols(self.program)[variable])
-            memory.write(struct.pack("<i", value))
+        write_memory(self.pid, symbols(self.program)[variable], struct.pack("<i", value))
 
     def end(self) -> int:
         """Its exit code, once it has read its line."""

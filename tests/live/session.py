@@ -7,7 +7,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 from debugserver.testing.client import RspClient
-from tests.support.processes import DEADLINE, status, thread_ids
+from tests.support.processes import DEADLINE, read_memory, status, thread_ids
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -69,9 +69,8 @@ class Session:
 
     def look(self, name: str, size: int = 4, index: int = 0, *, pid: int = 0) -> int:
         """As `read_int`, but from outside: also while the program runs, which is the server's first one or `pid`."""
-        with open(f"/proc/{pid or self.server.debuggee}/mem", "rb") as memory:
-            memory.seek(self.symbols[name] + size * index)
-            return int.from_bytes(memory.read(size), "little")
+        data = read_memory(pid or self.server.debuggee, self.symbols[name] + size * index, size)
+        return int.from_bytes(data, "little")
 
     def write_int(self, name: str, value: int, size: int = 4) -> None:
         self.client.write_memory(self.symbols[name], value.to_bytes(size, "little"))

@@ -7,15 +7,15 @@ import os
 import signal
 import socket
 import struct
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
 from debugserver.testing.client import RspClient
-from tests.live.running import running
 from tests.live.session import STATIC, Session, states, symbols
-from tests.support.processes import is_gone, status, text_segment, thread_ids, wait_until
+from tests.support.processes import is_gone, read_memory, status, text_segment, thread_ids, wait_until, write_memory
 from tests.support.programs import compile_program
 
 if TYPE_CHECKING:
@@ -28,18 +28,10 @@ TURNS = struct.Struct("<4q")
 HIT_BY_ALL, HIT_BY_NOBODY = "work", "main"
 
 
-@pytest.fixture(params=["started", "attached"])
-def serve_it(request: pytest.FixtureRequest, serve: Callable[..., Server]) -> Iterator[Callable[..., Server]]:
+@pytest.fixture
+def serve_it(serve_either: Callable[..., Server]) -> Callable[..., Server]:
     """A server with four threads that count, which it started or attached to."""
-    with ExitStack() as stack:
-
-        def start(*options: str) -> Server:
-            if request.param == "started":
-                return serve(PROGRAM, options=options)
-            target = stack.enter_context(running("threads"))
-            return serve(target.pid, options=(*options, "--attach"))
-
-        yield start
+    return partial(serve_either, "threads")
 
 
 @pytest.fixture
@@ -49,16 +41,12 @@ def was_started(serve_it: Callable[..., Server], request: pytest.FixtureRequest)
 
 def turns(pid: int) -> tuple[int, ...]:
     """How often each thread has turned, seen from outside."""
-    with open(f"/proc/{pid}/mem", "rb") as memory:
-        memory.seek(symbols(PROGRAM)["turns"])
-        return TURNS.unpack(memory.read(TURNS.size))
+    return TURNS.unpack(read_memory(pid, symbols(PROGRAM)["turns"], TURNS.size))
 
 
 def finish(pid: int) -> None:
     """Let the threads end, from outside."""
-    with open(f"/proc/{pid}/mem", "r+b", 0) as memory:
-        memory.seek(symbols(PROGRAM)["done"])
-        memory.write(b"\1")
+    write_memory(pid, symbols(PROGRAM)["done"], b"\1")
 
 
 def has_its_own_code(pid: int) -> bool:

@@ -10,6 +10,7 @@ import pytest
 
 from tests.live.session import RAX, RDI, RIP, RSP, Session, exited, name, pc_of, thread_of
 from tests.live.sleeping import asleep
+from tests.support.processes import read_memory
 from tests.support.programs import compile_program
 
 if TYPE_CHECKING:
@@ -134,9 +135,7 @@ def test_writing_into_a_gap(debug: Callable[..., Session]) -> None:
 
 def in_memory(session: Session, address: int, length: int) -> bytes:
     """What is really there."""
-    with open(f"/proc/{session.pid}/mem", "rb") as memory:
-        memory.seek(address)
-        return memory.read(length)
+    return read_memory(session.pid, address, length)
 
 
 def in_file(symbol: int, length: int) -> bytes:

@@ -5,20 +5,18 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import struct
-from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.live.running import running
 from tests.live.session import RDI, SIGCHLD, SIGUSR1, STATIC, Session, exited, pc_of, states, symbols
 from tests.support.agent_expressions import assemble, point, printf
-from tests.support.processes import is_gone, status, text_segment, wait_until
+from tests.support.processes import is_gone, read_memory, status, text_segment, wait_until, write_memory
 from tests.support.programs import compile_program
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.support.server import Server
@@ -31,32 +29,20 @@ CLEAN_END = 40
 """The exit code if all children were unharmed."""
 
 
-@pytest.fixture(params=["started", "attached"])
-def serve_it(request: pytest.FixtureRequest, serve: Callable[..., Server]) -> Iterator[Callable[..., Server]]:
+@pytest.fixture
+def serve_it(serve_either: Callable[..., Server]) -> Callable[..., Server]:
     """A server that started or attached to the program."""
-    with ExitStack() as stack:
-
-        def start(*options: str) -> Server:
-            if request.param == "started":
-                return serve(PROGRAM, options=options)
-            target = stack.enter_context(running("visits", "say"))
-            return serve(target.pid, options=(*options, "--attach"))
-
-        yield start
+    return partial(serve_either, "visits", words=("say",))
 
 
 def read(server: Server, variable: str) -> int:
     """A variable of the program, seen from outside."""
-    with open(f"/proc/{server.debuggee}/mem", "rb") as memory:
-        memory.seek(symbols(PROGRAM)[variable])
-        return int(struct.unpack("<i", memory.read(4))[0])
+    return int.from_bytes(read_memory(server.debuggee, symbols(PROGRAM)[variable], 4), "little")
 
 
 def finish(server: Server) -> None:
     """Let the program end, from outside."""
-    with open(f"/proc/{server.debuggee}/mem", "r+b", 0) as memory:
-        memory.seek(symbols(PROGRAM)["done"])
-        memory.write(b"\1")
+    write_memory(server.debuggee, symbols(PROGRAM)["done"], b"\1")
 
 
 def grows(server: Server, variable: str) -> None:

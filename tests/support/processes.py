@@ -26,6 +26,20 @@ def send_to_thread(pid: int, tid: int, number: int) -> None:
     assert ctypes.CDLL(None).syscall(_TGKILL, pid, tid, number) == 0
 
 
+def read_memory(pid: int, address: int, length: int) -> bytes:
+    """A process's memory as it really is, from outside: also while it runs."""
+    with open(f"/proc/{pid}/mem", "rb") as memory:
+        memory.seek(address)
+        return memory.read(length)
+
+
+def write_memory(pid: int, address: int, data: bytes) -> None:
+    """Change a process's memory from outside."""
+    with open(f"/proc/{pid}/mem", "r+b", 0) as memory:
+        memory.seek(address)
+        memory.write(data)
+
+
 def wait_until(condition: Callable[[], object], what: str, deadline: float = DEADLINE) -> None:
     """Wait for something in /proc, which cannot be waited for in any other way than by looking again."""
     end = time.monotonic() + deadline
@@ -145,8 +159,6 @@ def text_segment(pid: int, program: Path) -> tuple[bytes, bytes]:
     (line,) = (line for line in maps if line.endswith(str(program)) and " r-xp " in line)
     addresses, _, offset = line.split()[:3]
     start, end = (int(address, 16) for address in addresses.split("-"))
-    with open(f"/proc/{pid}/mem", "rb") as memory:
-        memory.seek(start)
-        in_memory = memory.read(end - start)
+    in_memory = read_memory(pid, start, end - start)
     in_file = program.read_bytes()[int(offset, 16) :][: end - start]
     return in_memory[: len(in_file)], in_file
