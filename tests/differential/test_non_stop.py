@@ -327,14 +327,14 @@ def test_leaving(non_stop: Both, packet: bytes, running: bool) -> None:
     non_stop(scenario, "spin")
 
 
-@pytest.mark.parametrize("wanted", [b"0", b"1"])
-def test_killed_from_outside(both: Both, wanted: bytes) -> None:
+def test_killed_from_outside(both: Both) -> None:
+    """Its threads' ends are not asked for: with them GNU gdbserver 18.1 waits for ever about once in five times."""
+
     def scenario(side: Side) -> Iterator[object]:
         pid = side.pid
         yield side.ask(b"QNonStop:1")
         yield side.ask(b"vCont;c")
         side.output.wait_for("ready")
-        yield side.ask(b"QThreadEvents:" + wanted)
         os.kill(pid, signal.SIGKILL)
         yield told_to_the_end(side)
 

@@ -143,6 +143,13 @@ class Session:
         assert (after.kind, after.signal) == ("T", SIGTRAP), after
         self.insert(*names)
 
+    def told(self) -> list[str]:
+        """In non-stop mode: what the next notification tells, and what vStopped adds to it."""
+        replies = [self.client.wait_notification().decode().removeprefix("Stop:")]
+        while (reply := self.ask("vStopped")) != "OK":
+            replies.append(reply)
+        return replies
+
     def interrupt(self) -> StopReply:
         """^C while something runs."""
         self.client.interrupt()

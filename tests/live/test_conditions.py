@@ -46,12 +46,9 @@ def insert(
 
 def wait_stop(session: Session) -> StopReply:
     """The next stop in non-stop mode, acknowledged."""
-    stop = stop_reply.parse(session.client.wait_notification().removeprefix(b"Stop:"))
-    reply = session.ask("vStopped")
-    while reply != "OK":
-        session.client.notifications.append(b"Stop:" + reply.encode())
-        reply = session.ask("vStopped")
-    return stop
+    first, *others = session.told()
+    session.client.notifications.extend(b"Stop:" + reply.encode() for reply in others)
+    return stop_reply.parse(first.encode())
 
 
 def reg(number: int) -> str:

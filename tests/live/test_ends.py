@@ -31,6 +31,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+def running_threads(connect: Callable[..., Session], *packets: str) -> Session:
+    """Ten threads and their leader run, in non-stop mode."""
+    session = connect(compile_program("ten_threads", *STATIC))
+    for packet in (*packets, "QNonStop:1", "vCont;c"):
+        session.expect_ok(packet)
+    session.server.output.wait_for("ready")
+    return session
+
+
 def counting(debug: Callable[..., Session], *arguments: str) -> tuple[Session, int]:
     """Four threads run, and the fifth has told that they do."""
     session = debug("counts", *arguments)
@@ -178,14 +187,26 @@ def test_exec_while_threads_are_stepped(debug: Callable[..., Session], way: str)
     exited(session.go(), 4)
 
 
+def test_each_end_is_told_of_a_process_that_is_killed_from_outside(connect: Callable[..., Session]) -> None:
+    """Each thread's but the leader's, which is the process's, once and before it."""
+    session = running_threads(connect)
+    pid = session.pid
+    session.expect_ok("QThreadEvents:1")
+    others = [thread for thread in session.ids() if thread != (pid, pid)]
+    assert len(others) == 10
+    kill(pid)
+    replies: list[str] = []
+    while not replies or replies[-1][0] != "X":
+        replies += session.told()
+    assert sorted(replies[:-1]) == sorted(f"w00;{name(thread)}" for thread in others)
+    assert replies[-1] == f"X09;process:{pid:x}"
+
+
 @pytest.mark.parametrize("wanted", [True, False])
 def test_nothing_is_told_of_a_process_that_the_client_killed(connect: Callable[..., Session], wanted: bool) -> None:
     """Not the ends of its threads, and not that nothing runs any more."""
-    session = connect(compile_program("ten_threads", *STATIC))
+    session = running_threads(connect, "!")
     pid = session.pid
-    for packet in ("!", "QNonStop:1", "vCont;c"):
-        session.expect_ok(packet)
-    session.server.output.wait_for("ready")
     session.expect_ok(f"QThreadEvents:{wanted:d}")
     session.expect_ok(f"vKill;{pid:x}")
     assert is_gone(pid)

@@ -200,9 +200,7 @@ def test_a_process_stops_as_a_whole_in_non_stop(lldb: Callable[..., Session]) ->
     told: list[set[int]] = []
     for action in ("c", f"vCont;c:{name((session.pid, -1))}", "vCont;c"):
         session.expect_ok(action)
-        stops = [parse(session.client.wait_notification().removeprefix(b"Stop:"))]
-        while (reply := session.ask("vStopped")) != "OK":
-            stops.append(parse(reply.encode()))
+        stops = [parse(reply.encode()) for reply in session.told()]
         told.append({thread_of(stop)[1] for stop in stops})
         assert [stop.signal for stop in stops] == [SIGTRAP, *[0] * (len(tids) - 1)]
         assert pc_of(stops[0]) == session.symbols["work"]

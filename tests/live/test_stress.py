@@ -360,12 +360,8 @@ class NonStop(Stress):
         return self.stops.popleft()
 
     def _fetch(self) -> None:
-        reply = self.session.client.wait_notification().decode().removeprefix("Stop:")
-        while reply != "OK":
-            # N: the last thread but the leader has ended after the leader has stopped.
-            if reply != "N":
-                self.stops.append(stop_reply.parse(reply.encode()))
-            reply = self.ask("vStopped")
+        # N: the last thread but the leader has ended after the leader has stopped.
+        self.stops.extend(stop_reply.parse(reply.encode()) for reply in self.session.told() if reply != "N")
 
     def step_alone(self, thread: Thread) -> None:
         self.expect_ok(f"vCont;s:{name(thread)}")
