@@ -1,11 +1,26 @@
-"""What siginfo says of the cause of a fault, in words. Source: the kernel's include/uapi/asm-generic/siginfo.h."""
+"""What siginfo says of the cause of a fault, in LLDB's words. Sources: the kernel's
+include/uapi/asm-generic/siginfo.h; lldb-server for the words, where it has any.
+"""
 
 from __future__ import annotations
 
 import signal
 import struct
-import sys
 
+_AT = "(fault address={address:#x})"
+_SENT = {
+    -60: "sent by glibc async name lookup completion",
+    -7: "sent by execve() killing subsidiary threads",
+    -6: "sent by tkill system call",
+    -5: "sent by queued SIGIO",
+    -4: "sent by AIO completion",
+    -3: "sent by real time mesq state change",
+    -2: "sent by timer expiration",
+    -1: "sent by sigqueue",
+    0: "sent by kill, sigsend or raise",
+    0x80: "sent by kernel (SI_KERNEL)",
+}
+"""si_code -> words, of every signal: nothing at an address is the cause."""
 _CAUSES: dict[int, dict[int, str]] = {
     signal.SIGILL: {
         1: "illegal opcode",
@@ -28,23 +43,25 @@ _CAUSES: dict[int, dict[int, str]] = {
         8: "subscript out of range",
     },
     signal.SIGSEGV: {
-        1: "address not mapped to object",
-        2: "invalid permissions for mapped object",
-        3: "failed address bound checks",
-        4: "failed protection key checks",
+        1: f"address not mapped to object {_AT}",
+        2: f"invalid permissions for mapped object {_AT}",
+        3: "{side} bound violation (fault address={address:#x}, lower bound={lower:#x}, upper bound={upper:#x})",
+        4: f"failed protection key checks {_AT}",
+        8: "async tag check fault",
+        9: f"sync tag check fault {_AT}",
+        10: "control protection fault",
     },
     signal.SIGBUS: {
-        1: "invalid address alignment",
-        2: "non-existent physical address",
-        3: "object specific hardware error",
-        4: "hardware memory error consumed on a machine check",
-        5: "hardware memory error detected in process but not consumed",
+        1: f"illegal alignment {_AT}",
+        2: f"illegal address {_AT}",
+        3: f"hardware error {_AT}",
+        4: f"hardware memory error consumed on a machine check {_AT}",
+        5: f"hardware memory error detected in process but not consumed {_AT}",
     },
 }
-"""Signal -> si_code -> words."""
-_OF_ADDRESSES = frozenset({signal.SIGSEGV, signal.SIGBUS})
-_HEAD = struct.Struct("=3i")
-_ADDRESS_OFFSET = 16
+"""Signal -> si_code -> words, with what else of siginfo is told in braces."""
+_INFO = struct.Struct("=3i4xQ8xQQ")
+"""si_signo, si_errno, si_code, si_addr, si_lower and si_upper."""
 
 
 def has_cause(number: int) -> bool:
@@ -54,9 +71,9 @@ def has_cause(number: int) -> bool:
 
 def describe(siginfo: bytes | bytearray) -> str:
     """What caused the signal that this siginfo is of; empty if nothing is known of it."""
-    number, _, code = _HEAD.unpack_from(siginfo)
-    cause = _CAUSES.get(number, {}).get(code, "")
-    if not cause or number not in _OF_ADDRESSES:
-        return cause
-    address = int.from_bytes(siginfo[_ADDRESS_OFFSET : _ADDRESS_OFFSET + 8], sys.byteorder)
-    return f"{cause} (fault address={address:#x})"
+    number, _, code, address, lower, upper = _INFO.unpack_from(siginfo)
+    causes = _CAUSES.get(number)
+    if causes is None:
+        return ""
+    side = "lower" if address < lower else "upper"
+    return {**_SENT, **causes}.get(code, "").format(address=address, lower=lower, upper=upper, side=side)
