@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.gdb import expect
+from tests.support.i386 import PROGRAM as I386
 from tests.support.programs import compile_program
 
 if TYPE_CHECKING:
@@ -100,6 +101,17 @@ def test_regions(lldb: Lldb) -> None:
         *AT_ADD, "memory region $pc", "memory region $sp", "memory region 0", "memory region &counter", program=STEPS
     )
     expect(out, rf"\) r-x {re.escape(str(STEPS))}", r"\) rw- \[stack\]", r"\[0x0+-0x[0-9a-f]+\) ---", r"\) rw- ")
+
+
+@pytest.mark.parametrize("program", [STEPS, I386], ids=["64", "32"])
+def test_all_regions(lldb: Lldb, program: Path) -> None:
+    if lldb.version < 23:
+        pytest.skip("needs LLDB 23, which has --all")
+    out = lldb("process launch --stop-at-entry", "memory region --all", "process kill", program=program)
+    listed = re.findall(r"^\[(0x\w+)-(0x\w+)\)", printed(out, "memory region --all"), re.MULTILINE)
+    assert [start for start, _ in listed[1:]] == [end for _, end in listed[:-1]]
+    assert listed[0][0] == "0x" + "0" * 16
+    assert listed[-1][1] == "0x" + "f" * 16
 
 
 def test_an_expression_that_calls(lldb: Lldb) -> None:

@@ -378,7 +378,7 @@ NAME = b"/bin/fake".hex().encode()
         (b"3000", b"start:3000;size:1000;permissions:rw;name:" + NAME + b";"),
         (b"4000", b"start:4000;size:4000;"),
         (b"8123", b"start:8000;size:1000;permissions:;name:;"),
-        (b"9000", b"start:9000;size:ffff7000;"),
+        (b"9000", b"start:9000;size:ffffffffffff6fff;"),
         (b"xy", b"E22"),
         (b"", b"OK"),
     ],
@@ -388,9 +388,11 @@ def test_regions(target: FakeTarget, stub: Stub, address: bytes, reply: bytes) -
     transcript(stub, [(b"qMemoryRegionInfo:" + address, reply)])
 
 
-def test_the_map_has_an_end_for_every_address(target: FakeTarget, stub: Stub) -> None:
+def test_the_map_has_one_end_for_every_address(target: FakeTarget, stub: Stub) -> None:
+    """Where lldb-server's last region ends, for all sizes of pointers: LLDB 23 asks on until one does."""
     target.memory_map = REGIONS
-    transcript(stub, [(b"qMemoryRegionInfo:ffffffffffffffff", b"start:9000;size:ffffffffffff7000;")])
+    for address in (0xFFFFFFFF, 1 << 32, (1 << 64) - 1):
+        transcript(stub, [(b"qMemoryRegionInfo:%x" % address, b"start:9000;size:ffffffffffff6fff;")])
 
 
 def test_where_a_file_is_mapped(target: FakeTarget, stub: Stub) -> None:

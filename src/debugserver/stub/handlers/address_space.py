@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from debugserver.target.model import Region
 
 _NO_PROCESS = errno.EPERM
+_LAST_END = (1 << 64) - 1
+"""Where the hole after the last mapping ends, also in a 32-bit process: there LLDB ends its list of all regions."""
 
 
 @packet("qMemoryRegionInfo", needs=MemoryMap, no_process=_NO_PROCESS, dialects=LLDB_ONLY)
@@ -27,7 +29,7 @@ def describe_region(session: Session, memory_map: MemoryMap, args: bytes) -> Rep
         return b"OK"
     address = fields.number(args)
     regions = memory_map.regions(session.process())
-    pairs = _region(regions, address) or _hole(regions, address, session.architecture().pointer_size)
+    pairs = _region(regions, address) or _hole(regions, address)
     return b"".join(b"%b:%b;" % pair for pair in pairs)
 
 
@@ -39,10 +41,9 @@ def _region(regions: Iterable[Region], address: int) -> list[tuple[bytes, bytes]
     return []
 
 
-def _hole(regions: Iterable[Region], address: int, pointer_size: int) -> list[tuple[bytes, bytes]]:
+def _hole(regions: Iterable[Region], address: int) -> list[tuple[bytes, bytes]]:
     start = max((region.end for region in regions if region.end <= address), default=0)
-    top = max(1 << 8 * pointer_size, address + 1)
-    return _extent(start, min((region.start for region in regions if region.start > address), default=top))
+    return _extent(start, min((region.start for region in regions if region.start > address), default=_LAST_END))
 
 
 def _extent(start: int, end: int) -> list[tuple[bytes, bytes]]:
