@@ -89,9 +89,34 @@ def test_the_list_of_features_may_follow_a_semicolon(target: FakeTarget) -> None
     assert b"PacketSize" in (ask(connect(target, LLDB), b"qSupported;multiprocess+;fork-events+") or b"")
 
 
-def test_echo_and_speed(stub: Stub) -> None:
-    transcript(stub, [(b"qEcho:17", b"qEcho:17"), (b"qSpeedTest:response_size:5;", b"data:aaaaa")])
-    transcript(stub, [(b"qSpeedTest:response_size:x;", b"E22"), (b"qSpeedTest:5", b"E22")])
+def test_echo(stub: Stub) -> None:
+    transcript(stub, [(b"qEcho:17", b"qEcho:17")])
+
+
+@pytest.mark.parametrize(
+    ("asked", "reply"),
+    [
+        (b"response_size:16;data:", b"data:ABCDEFGHIJKLMNOP;"),
+        (b"response_size:7;data:aaaa", b"data:ABCDEFG;"),
+        (b"response_size:7;data:a;b;", b"data:ABCDEFG;"),
+        (b"response_size:30;", b"data:ABCDEFGHIJKLMNOPQRSTUVWXYZABCD;"),
+        (b"response_size:0;data:", b"OK"),
+        (b"response_size:x;", b"E22"),
+        (b"response_size:5", b"E22"),
+        (b"data:aa;response_size:5;", b"E22"),
+        (b"", b"E22"),
+    ],
+)
+def test_speed(stub: Stub, asked: bytes, reply: bytes) -> None:
+    """As lldb-server answers; LLDB always sends `data`."""
+    transcript(stub, [(b"qSpeedTest:" + asked, reply)])
+
+
+def test_speed_of_the_largest_packet(stub: Stub) -> None:
+    size = int(re.findall(rb"PacketSize=(\w+)", ask(stub, b"qSupported:" + LLDB) or b"")[0], 16)
+    reply = ask(stub, b"qSpeedTest:response_size:%d;" % (1 << 40)) or b""
+    assert len(reply) == size
+    assert reply.endswith(b";")
 
 
 def test_errors_have_a_sentence_once_asked_for(target: FakeTarget) -> None:
