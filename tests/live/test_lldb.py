@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from pathlib import Path
@@ -36,6 +37,7 @@ from tests.support.programs import compile_program
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from debugserver.rsp.stop_reply import StopReply
     from tests.live.running import Running
 
 SIGUSR1 = 10
@@ -258,3 +260,33 @@ def test_let_go_and_left_stopped(target: Running, connect: Callable[..., Session
         assert status(target.pid, "TracerPid", tid) == "0"
     os.kill(target.pid, signal.SIGCONT)
     wait_until(lambda: status(target.pid, "State")[:1] != "T", "it goes on")
+
+
+# Stops
+
+
+def description(stop: StopReply) -> str:
+    return bytes.fromhex(stop.pairs["description"]).decode()
+
+
+def test_a_watchpoint_tells_its_slot(lldb: Callable[..., Session]) -> None:
+    """Address, slot, and the address that was hit, as lldb-server writes what it does not know."""
+    session = lldb("watched")
+    addresses = [session.symbols["cells"] + 8 * index for index in (0, 1, 2)]
+    for address in addresses:
+        session.expect_ok(f"Z2,{address:x},8")
+    told = [description(session.go()) for _ in addresses]
+    assert told == [f"{address} {slot} {2**64 - 1}" for slot, address in enumerate(addresses)]
+
+
+def test_an_exec_is_told_to_whoever_asks_again(lldb: Callable[..., Session]) -> None:
+    """As lldb-server tells of it until the thread goes on."""
+    session = lldb("executes", compile_program("steps", *STATIC))
+    assert session.go().pairs["reason"] == "exec"
+    (thread,) = json.loads(session.ask("jThreadsInfo"))
+    assert thread["reason"] == "exec"
+    for packet in (f"qThreadStopInfo{session.pid:x}", "?"):
+        assert parse(session.ask(packet).encode()).pairs["reason"] == "exec"
+    session.step((session.pid, session.pid))
+    (thread,) = json.loads(session.ask("jThreadsInfo"))
+    assert thread["reason"] == "trace"

@@ -256,8 +256,14 @@ def test_the_signal_of_an_end_is_native() -> None:
         (trap(StopReason.SOFTWARE_BREAKPOINT, 0x104), {"reason": "breakpoint"}),
         (trap(StopReason.HARDWARE_BREAKPOINT, 0x104), {"reason": "breakpoint"}),
         (trap(StopReason.STEP), {"reason": "trace"}),
-        (trap(StopReason.WRITE_WATCHPOINT, 0x104), {"reason": "watchpoint", "description": b"260".hex()}),
-        (trap(StopReason.ACCESS_WATCHPOINT, 8), {"reason": "watchpoint", "description": b"8".hex()}),
+        (
+            trap(StopReason.WRITE_WATCHPOINT, 0x104)._replace(number=2),
+            {"reason": "watchpoint", "description": b"260 2 18446744073709551615".hex()},
+        ),
+        (
+            trap(StopReason.ACCESS_WATCHPOINT, 8),
+            {"reason": "watchpoint", "description": b"8 0 18446744073709551615".hex()},
+        ),
         (trap(StopReason.EXEC), {"reason": "exec"}),
         (trap(StopReason.FORK)._replace(child=CHILD), {"reason": "fork", "fork": "p20.20"}),
         (trap(StopReason.VFORK)._replace(child=CHILD), {"reason": "vfork", "vfork": "p20.20"}),

@@ -120,11 +120,11 @@ class WatchpointTable:
         """Whether a slot begins there."""
         return any(slot is not None and slot.address == address for slot in self._slots)
 
-    def find_hit(self, status: int) -> Slot | None:
-        """The slot that DR6 says was hit."""
+    def find_hit(self, status: int) -> tuple[int, Slot] | None:
+        """The slot that DR6 says was hit, and its number."""
         for index in x86_debug.triggered_slots(status):
             if slot := self._slots[index]:
-                return slot
+                return index, slot
         return None
 
 
@@ -158,11 +158,12 @@ def find_stop(thread: LinuxThread, signal_number: int) -> Stop | None:
     """The stop for the point that the thread just hit, if it did; DR6 is cleared, since the CPU never does."""
     if not thread.debug_registers or not thread.debug_registers[-1]:
         return None
-    slot = thread.process.watchpoints.find_hit(ptrace.read_debug_register(thread.tid, x86_debug.STATUS))
-    if slot is None:
+    hit = thread.process.watchpoints.find_hit(ptrace.read_debug_register(thread.tid, x86_debug.STATUS))
+    if hit is None:
         return None
     ptrace.write_debug_register(thread.tid, x86_debug.STATUS, 0)
-    return Stop(thread.id, signal_number, _REASONS[slot.access], slot.address)
+    index, slot = hit
+    return Stop(thread.id, signal_number, _REASONS[slot.access], slot.address, number=index)
 
 
 def _try(tracer: Tracer, process: LinuxProcess) -> None:

@@ -37,6 +37,8 @@ _REASONS = {
     StopReason.VFORK: "vfork",
     StopReason.VFORK_DONE: "vforkdone",
 }
+_UNKNOWN_ADDRESS = (1 << 64) - 1
+"""LLDB's word for it: the CPU tells which slot was hit, not where."""
 _RED_ZONE = 128
 """Bytes below the stack pointer that functions which call no other may use (System V ABI of x86-64)."""
 _STACK_SENT = 512
@@ -172,9 +174,10 @@ class LldbStops:
         return {**reason, "description": description} if description else reason
 
     def _description(self, stop: Stop) -> str:
-        """For a watchpoint the address, in decimal; for a signal its cause, if that is known."""
+        """For a watchpoint its address, its slot and which address was hit, in decimal; for a signal its cause, if that
+        is known."""
         if _REASONS[stop.reason] == "watchpoint":
-            return str(stop.address)
+            return f"{stop.address} {stop.number} {_UNKNOWN_ADDRESS}"
         if stop.reason is not StopReason.SIGNAL or self._signals is None:
             return ""
         cause = self._signals.signal_cause(stop.thread, stop.signal)

@@ -74,7 +74,8 @@ class Stops:
         self._deferred = False
         """A step was told of since ^C came, as it is, because it was another process's."""
         self._marked: tuple[Stop, Stop] | None = None
-        """The stop that was the answer to the last ^C, and what was told of it."""
+        """A stop as the target remembers it, and what was told of it instead: the answer to the last ^C, or an
+        exec to LLDB, which asks again."""
         self._has_more = False
         """Non-stop: events came faster than they could be queued."""
         self._unreported: deque[Event] = deque()
@@ -471,6 +472,8 @@ class Stops:
             self._interrupted = self._interrupted and self._can_be_interrupted()
         elif isinstance(event, Stop) and (self._session.is_lldb or not self._session.non_stop):
             self._session.general_thread = event.thread
+            if event.reason is StopReason.EXEC and self._session.is_lldb and self._execution is not None:
+                self._marked = self._execution.last_stop(event.thread), event
 
     def threads(self) -> list[ThreadId]:
         """Every thread there is."""

@@ -66,7 +66,8 @@ class StopReason(Enum):
 
 class Stop(NamedTuple):
     """A thread stopped. `address` is that of a breakpoint, or the watched data's; `path` the new program of an exec;
-    `child` the new process of a fork, the new thread of a clone; `number` that of a system call."""
+    `child` the new process of a fork, the new thread of a clone; `number` that of a system call, or of the hardware
+    slot that was hit."""
 
     thread: ThreadId
     signal: int
