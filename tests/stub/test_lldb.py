@@ -199,7 +199,7 @@ def test_memory_is_allocated_and_given_back(target: FakeTarget, stub: Stub) -> N
     assert not target.allocations
 
 
-@pytest.mark.parametrize("packet", [b"_M", b"_M10,q", b"_M0,rw", b"_Mxy,rw", b"_m", b"_mxy"])
+@pytest.mark.parametrize("packet", [b"_M", b"_M10", b"_M10,q", b"_M0,rw", b"_Mxy,rw", b"_m", b"_mxy"])
 def test_allocation_malformed(target: FakeTarget, stub: Stub, packet: bytes) -> None:
     transcript(stub, [(packet, b"E22")])
     assert not target.allocations
@@ -487,6 +487,13 @@ def test_detaching_from_all_processes(target: FakeTarget, stub: Stub) -> None:
 
 
 # One process runs at a time, and runs as a whole
+
+@pytest.mark.parametrize("packet", [b"Z2,100,0", b"Z3,100,0", b"Z4,100,0"])
+def test_nothing_of_no_length_is_watched(target: FakeTarget, stub: Stub, packet: bytes) -> None:
+    """An error as with lldb-server; GNU gdbserver says OK."""
+    transcript(stub, [(packet, b"E22")])
+    assert not target.watchpoints
+
 
 
 @pytest.mark.parametrize("packet", [b"vCont;c", b"vCont;c:p-1.-1", b"vCont;c:p10.10;c:p20.20", b"vCont;t:p10.10"])

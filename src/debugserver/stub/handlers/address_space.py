@@ -72,9 +72,9 @@ def locate_library_list(session: Session, loader: LibraryList, args: bytes) -> R
 @packet("_M", needs=Allocation, no_process=_NO_PROCESS, explains=True, dialects=LLDB_ONLY, glued=True)
 def allocate(session: Session, allocation: Allocation, args: bytes) -> Reply:
     """Map new memory into the process, `size,permissions`; it goes when the client goes."""
-    size_text, _, permissions = args.partition(b",")
+    size_text, separator, permissions = args.partition(b",")
     size = fields.number(size_text)
-    if not size or not set(permissions) <= set(b"rwx"):
+    if not size or not separator or not set(permissions) <= set(b"rwx"):
         raise MalformedPacket("a size and letters of rwx are needed")
     return fields.hex_number(allocation.allocate(session.process(), size, permissions.decode()))
 

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 _NO_PROCESS = errno.EPERM
 _POINTS = {b"1": WatchKind.EXECUTE, b"2": WatchKind.WRITE, b"3": WatchKind.READ, b"4": WatchKind.ACCESS}
-_POINT_DIFFERENCES = {b"3": "Where reads cannot be watched alone, accesses are watched; GDB gets the empty reply."}
+_AS_ACCESS = "Where reads cannot be watched alone, accesses are watched; GDB gets the empty reply."
+_NO_LENGTH = "A length of 0 is an error."
+_DIFFERENCES = {"Z2": _NO_LENGTH, "Z3": f"{_AS_ACCESS} {_NO_LENGTH}", "z3": _AS_ACCESS, "Z4": _NO_LENGTH}
 _BREAKPOINT_FEATURES = "swbreak+;ConditionalBreakpoints+;BreakpointCommands+"
 
 
@@ -56,11 +58,15 @@ def _enter(digit: bytes, kind: WatchKind) -> None:
     what = "a hardware breakpoint" if kind is WatchKind.EXECUTE else f"a watchpoint ({kind.value})"
 
     def handler(change: str) -> Callable[[Session, Watchpoints, bytes], Reply]:
+        needs_length = change.startswith("insert")
+
         def point(session: Session, watchpoints: Watchpoints, args: bytes) -> Reply:
             supported = _supported(session, watchpoints, kind)
             place = _place(args)
             if supported is None:
                 return b""
+            if needs_length and not place[1] and session.dialect is Dialect.LLDB:
+                raise MalformedPacket("there is nothing to watch in a length of 0")
             getattr(watchpoints, change)(session.process(), supported, *place)
             return b"OK"
 
@@ -75,7 +81,7 @@ def _enter(digit: bytes, kind: WatchKind) -> None:
             needs=Watchpoints,
             no_process=_NO_PROCESS,
             explains=True,
-            lldb=_POINT_DIFFERENCES.get(digit, ""),
+            lldb=_DIFFERENCES.get(letter + digit.decode(), ""),
         )(handler(change))
 
 
