@@ -125,6 +125,31 @@ def test_errors_have_a_sentence_once_asked_for(target: FakeTarget) -> None:
     transcript(lldb(target, b"QEnableErrorStrings"), [(b"Z0,1,1", b"E01;" + sentence)])
 
 
+@pytest.mark.parametrize(
+    ("packet", "error", "words"),
+    [
+        (b"m300,4", b"E01", "cannot access memory at address 0x300"),
+        (b"_M0,rw", b"E22", "a size and letters of rwx are needed"),
+        (b"_Mxy,rw", b"E22", "not a hex number"),
+        (b"Hg99", b"E15", "thread 153"),
+        (b"vCont;z", b"E03", "no such action"),
+    ],
+)
+def test_all_errors_have_one(target: FakeTarget, packet: bytes, error: bytes, words: str) -> None:
+    """In the document's form: `EXX;` and the sentence in hex."""
+    stub = lldb(target, b"QThreadSuffixSupported", b"QEnableErrorStrings")
+    number, separator, sentence = (ask(stub, packet) or b"").partition(b";")
+    assert (number, separator) == (error, b";")
+    assert words in bytes.fromhex(sentence.decode()).decode()
+    assert sentence
+
+
+@pytest.mark.parametrize("packet", [b"jThreadsInfo", b"qC", b"T10"])
+def test_no_process_is_told_in_a_sentence(packet: bytes) -> None:
+    stub = lldb(FakeTarget(), b"QEnableErrorStrings")
+    assert re.fullmatch(rb"E\w\w;([0-9a-f]{2})+", ask(stub, packet) or b"")
+
+
 def test_dummy_checksums_and_no_runs(target: FakeTarget) -> None:
     stub = lldb(target, b"QStartNoAckMode")
     stub.receive_data(b"$g#00")
@@ -463,6 +488,13 @@ def test_several_breakpoints_malformed(stub: Stub, text: bytes) -> None:
     transcript(stub, [(b"jMultiBreakpoint:" + text, b"E22")])
 
 
+@pytest.mark.parametrize("packet", [b"Z2,100,0", b"Z3,100,0", b"Z4,100,0"])
+def test_nothing_of_no_length_is_watched(target: FakeTarget, stub: Stub, packet: bytes) -> None:
+    """An error as with lldb-server; GNU gdbserver says OK."""
+    transcript(stub, [(packet, b"E22")])
+    assert not target.watchpoints
+
+
 # Ends
 
 
@@ -487,13 +519,6 @@ def test_detaching_from_all_processes(target: FakeTarget, stub: Stub) -> None:
 
 
 # One process runs at a time, and runs as a whole
-
-@pytest.mark.parametrize("packet", [b"Z2,100,0", b"Z3,100,0", b"Z4,100,0"])
-def test_nothing_of_no_length_is_watched(target: FakeTarget, stub: Stub, packet: bytes) -> None:
-    """An error as with lldb-server; GNU gdbserver says OK."""
-    transcript(stub, [(packet, b"E22")])
-    assert not target.watchpoints
-
 
 
 @pytest.mark.parametrize("packet", [b"vCont;c", b"vCont;c:p-1.-1", b"vCont;c:p10.10;c:p20.20", b"vCont;t:p10.10"])

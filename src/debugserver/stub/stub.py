@@ -162,13 +162,13 @@ class Stub:
         elif control is Control.TOO_LONG:
             if self.session.acknowledge:
                 self._acknowledge()
-            self._reply(fields.error(errno.EFBIG))
+            self._reply(self._error(fields.error(errno.EFBIG), f"the packet is longer than {PACKET_SIZE} bytes"))
 
     def _interrupt(self) -> None:
         """What a client waits for is either a stop or something that work waits for."""
         if self._work is not None and self._work_due is not None:
             self._work.close()
-            self._finish_work(fields.error(errno.EINTR))
+            self._finish_work(self._error(fields.error(errno.EINTR), "interrupted"))
         else:
             self._stops.interrupt()
 
@@ -241,7 +241,8 @@ class Stub:
             return b""
         try:
             if row.no_process is not None and not self._target.has_process():
-                return self._lldb_error(row, NoSuchProcess) or fields.error(row.no_process)
+                number = self._lldb_error(row, NoSuchProcess) or fields.error(row.no_process)
+                return self._error(number, "no process is being debugged")
             if row.of_thread and self.session.thread_suffix:
                 reply = self._answer_of_thread(entry, args)
             else:
@@ -264,27 +265,22 @@ class Stub:
             return self._refuse(payload, row, error)
 
     def _refuse(self, payload: bytes, row: Row, error: Exception) -> bytes:
-        if reply := self._lldb_error(row, type(error)):
-            return reply
-        if isinstance(error, MalformedPacket):
-            return fields.error(error.number)
-        if isinstance(error, TargetError):
-            return self._explain(row, error)
-        # Our own bug: the session goes on, and the log has it.
-        self._settings.report_bug(payload, error)
-        return fields.error(errno.EIO)
+        if not isinstance(error, (MalformedPacket, TargetError)):
+            # Our own bug: the session goes on, and the log has it.
+            self._settings.report_bug(payload, error)
+            return self._error(fields.error(errno.EIO), "debugserver itself failed")
+        if number := self._lldb_error(row, type(error)):
+            return self._error(number, str(error))
+        if row.explains and isinstance(error, TargetError) and self.session.offers("error-message"):
+            return b"E." + framing.escape(str(error).encode(errors="replace"))
+        return self._error(fields.error(error.number), str(error))
 
     def _lldb_error(self, row: Row, error: type[Exception]) -> bytes | None:
         return row.lldb_error(error) if self.session.is_lldb else None
 
-    def _explain(self, row: Row, error: TargetError) -> bytes:
-        if not row.explains:
-            return fields.error(error.number)
-        if self.session.offers("error-message"):
-            return b"E." + framing.escape(str(error).encode(errors="replace"))
-        if self.session.error_strings:
-            return fields.error(error.number) + b";" + fields.hex_text(str(error))
-        return fields.error(error.number)
+    def _error(self, number: bytes, sentence: str) -> bytes:
+        """An error reply, with a sentence for the client that enabled them."""
+        return number + b";" + fields.hex_text(sentence) if self.session.error_strings else number
 
     def _finish_work(self, reply: bytes) -> None:
         self._work = None

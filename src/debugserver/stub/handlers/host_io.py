@@ -12,7 +12,7 @@ import struct
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from debugserver.errors import MalformedPacket
+from debugserver.errors import MalformedPacket, TargetError
 from debugserver.rsp import fields
 from debugserver.rsp.framing import escape
 from debugserver.stub.limits import PACKET_SIZE
@@ -212,7 +212,7 @@ def file_size(session: Session, files: HostFiles, args: bytes) -> Reply:
     try:
         return b"F%016x" % files.path_status(_path(args), follow=True).size
     except OSError as error:
-        return fields.error(error.errno or errno.EIO)
+        raise TargetError(error.strerror or str(error), error.errno or errno.EIO) from None
 
 
 @packet("vFile:exists", needs=HostFiles)

@@ -74,7 +74,7 @@ def list_threads_in_stops(session: Session, args: bytes) -> Reply:
 
 @packet("QEnableErrorStrings", dialects=LLDB_ONLY)
 def enable_error_strings(session: Session, args: bytes) -> Reply:
-    """Errors have a sentence from now on, in hex behind the number."""
+    """Errors have a sentence from now on, in hex behind the number; but for `E37` and `Eff` of LLDB's non-stop."""
     session.error_strings = True
     return b"OK"
 
