@@ -93,6 +93,38 @@ def test_vector_registers(debug: Callable[..., Session]) -> None:
     session.server.output.wait_for(r"^77 55 88 2\.5$")
 
 
+@pytest.mark.parametrize("whole", [True, False], ids=["G", "P"])
+@pytest.mark.parametrize(
+    ("register", "value"),
+    [("mxcsr", 0xFFFFFFFF), ("cs", 0), ("ss", 0), ("fs_base", 0xFFFF8000_00000000)],
+)
+def test_a_value_that_the_system_refuses(debug: Callable[..., Session], register: str, value: int, whole: bool) -> None:
+    """Whoever writes it hears of it, and nothing has changed; the program runs as it would have."""
+    session = debug("steps")
+    rows = registers_of(session)
+    (row,) = (row for row in rows if row[1] == register)
+    before = session.client.read_registers()
+    offset, size = sum(bits for *_, bits in rows[: row[0]]) // 8, row[2] // 8
+    data = value.to_bytes(size, "little")
+    file = before[:offset] + data + before[offset + size :]
+    assert session.ask(f"G{file.hex()}" if whole else f"P{row[0]:x}={data.hex()}")[:1] == "E"
+    assert session.client.read_registers() == before
+    session.step((session.pid, session.pid))
+    exited(session.go(), 7)
+
+
+def test_a_value_of_which_the_system_takes_a_part(debug: Callable[..., Session]) -> None:
+    """Of the flags those that a program may have (FLAG_MASK in the kernel's ptrace.c), and two that are always set."""
+    session = debug("steps")
+    (number,) = (number for number, name, _ in registers_of(session) if name == "eflags")
+    before = session.client.read_register(number)
+    session.client.write_register(number, b"\xff" * 4)
+    assert int.from_bytes(session.client.read_register(number), "little") == 0x54DD5 | 0x202
+    session.client.write_register(number, before)
+    assert session.client.read_register(number) == before
+    exited(session.go(), 7)
+
+
 def test_registers_of_a_thread_that_is_gone(debug: Callable[..., Session]) -> None:
     session = debug("vectors")
     assert session.ask(f"Hgp{session.pid:x}.{0x3FFFFF:x}")[:1] == "E"

@@ -1,4 +1,5 @@
-"""The registers of a stopped thread, read once and written back before it runs. Layouts are the architecture's."""
+"""The registers of a stopped thread, read once. What a client writes goes to the kernel at once, which may refuse it;
+what the engine itself moves is written back before the thread runs. Layouts are the architecture's."""
 
 from __future__ import annotations
 
@@ -8,12 +9,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from debugserver.arch import amd64, xsave
 from debugserver.arch.banks import NT_PRSTATUS
-from debugserver.errors import TargetError
+from debugserver.errors import NoSuchThread, TargetError
 from debugserver.linux import ptrace
 from debugserver.target.capabilities import Registers, RegisterState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from debugserver.arch.architecture import Architecture, RegisterCodec
     from debugserver.linux.table import ProcessTable
@@ -47,12 +48,16 @@ def flush(thread: LinuxThread) -> None:
     """Write back what was changed; what was read is no longer true once the thread runs."""
     if thread.dirty_banks:
         for kind in thread.dirty_banks:
-            if kind == NT_PRSTATUS:
-                ptrace.write_general_registers(thread.tid, thread.banks[kind])
-            else:
-                ptrace.write_register_set(thread.tid, kind, thread.banks[kind])
+            _write_bank(thread, kind)
         thread.dirty_banks.clear()
     thread.banks.clear()
+
+
+def _write_bank(thread: LinuxThread, kind: int) -> None:
+    if kind == NT_PRSTATUS:
+        ptrace.write_general_registers(thread.tid, thread.banks[kind])
+    else:
+        ptrace.write_register_set(thread.tid, kind, thread.banks[kind])
 
 
 def read_pc(thread: LinuxThread) -> int:
@@ -142,12 +147,10 @@ class LinuxRegisters(Registers, RegisterState):
 
     def write_registers(self, thread: ThreadId, data: bytes) -> None:
         stopped, codec = self._access(thread)
-        general = bank(stopped, NT_PRSTATUS)
-        before = bytes(general)
-        codec.write_file(data, {kind: bank(stopped, kind) for kind in codec.banks})
-        stopped.dirty_banks.update(codec.banks)
-        _end_system_call(before, general)
-        _leave_breakpoint(stopped, before)
+        before = _copies(stopped, codec.banks)
+        codec.write_file(data, {kind: stopped.banks[kind] for kind in codec.banks})
+        _end_system_call(stopped, before)
+        _take_over(stopped, before, "a register")
 
     def read_register(self, thread: ThreadId, number: int) -> bytes:
         stopped, codec = self._access(thread)
@@ -157,13 +160,11 @@ class LinuxRegisters(Registers, RegisterState):
     def write_register(self, thread: ThreadId, number: int, value: bytes) -> None:
         stopped, codec = self._access(thread)
         kind = codec.bank(number)
-        changed = bank(stopped, kind)
-        before = bytes(changed)
-        codec.write(number, value, {kind: changed})
-        stopped.dirty_banks.add(kind)
+        before = _copies(stopped, (kind,))
+        codec.write(number, value, {kind: stopped.banks[kind]})
         if kind == NT_PRSTATUS:
-            _end_system_call(before, changed)
-            _leave_breakpoint(stopped, before)
+            _end_system_call(stopped, before)
+        _take_over(stopped, before, _layout(stopped)[0].registers[number].name)
 
     def read_several(self, thread: ThreadId, numbers: Sequence[int]) -> bytes:
         stopped = self._table.stopped_thread(thread)
@@ -185,9 +186,9 @@ class LinuxRegisters(Registers, RegisterState):
         if not isinstance(state, SavedState):
             raise TargetError("this is no state of a thread")
         stopped, _ = self._access(thread)
-        for kind, data in state.banks.items():
-            stopped.banks[kind] = bytearray(data)
-            stopped.dirty_banks.add(kind)
+        before = _copies(stopped, state.banks)
+        stopped.banks.update((kind, bytearray(data)) for kind, data in state.banks.items())
+        _take_over(stopped, before, "a register")
         if state.siginfo and stopped.signal_stop:
             ptrace.write_siginfo(stopped.tid, bytearray(state.siginfo))
             stopped.stop_signal = state.stop_signal
@@ -197,18 +198,38 @@ class LinuxRegisters(Registers, RegisterState):
         return stopped, _layout(stopped)[1]
 
 
-def _end_system_call(before: Iterable[int], general: bytearray) -> None:
+def _copies(thread: LinuxThread, kinds: Iterable[int]) -> dict[int, bytes]:
+    return {kind: bytes(bank(thread, kind)) for kind in kinds}
+
+
+def _take_over(thread: LinuxThread, before: Mapping[int, bytes], what: str) -> None:
+    """Write what a client changed, while it waits for the answer: the kernel refuses some values, and of others takes
+    only a part, which is read anew. If one is refused nothing is changed."""
+    changed = [kind for kind, data in before.items() if thread.banks[kind] != data]
+    try:
+        for kind in changed:
+            _write_bank(thread, kind)
+    except TargetError as error:
+        thread.banks.update((kind, bytearray(before[kind])) for kind in changed)
+        # Of several registers some may have been taken.
+        thread.dirty_banks.update(changed)
+        if isinstance(error, NoSuchThread):
+            raise
+        raise TargetError(f"the system refuses this value of {what}", error.number) from None
+    if NT_PRSTATUS in changed and thread.banks[NT_PRSTATUS][_PC] != before[NT_PRSTATUS][_PC]:
+        # A thread that was moved by a client hits a breakpoint anew where it comes back to it.
+        thread.passed = None
+    for kind in changed:
+        del thread.banks[kind]
+    thread.dirty_banks.difference_update(changed)
+
+
+def _end_system_call(thread: LinuxThread, before: Mapping[int, bytes]) -> None:
     """A client that moves the pc means to go on there: the kernel must not restart an interrupted system call, which
     moves it back.
 
     It does so only while orig_rax is not negative. A client that sets orig_rax itself knows what it wants.
     """
-    old = bytes(before)
+    old, general = before[NT_PRSTATUS], thread.banks[NT_PRSTATUS]
     if general[_PC] != old[_PC] and general[_SYSTEM_CALL] == old[_SYSTEM_CALL]:
         general[_SYSTEM_CALL_SLOT] = _NO_SYSTEM_CALL
-
-
-def _leave_breakpoint(thread: LinuxThread, before: bytes) -> None:
-    """A thread that was moved by a client hits a breakpoint anew where it comes back to it."""
-    if bank(thread, NT_PRSTATUS)[_PC] != before[_PC]:
-        thread.passed = None
