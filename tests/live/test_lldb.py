@@ -95,6 +95,26 @@ def test_memory_of_its_own(connect: Callable[..., Session], program: str, flags:
     exited(session.go(), status)
 
 
+def test_memory_of_a_process_that_job_control_has_stopped(connect: Callable[..., Session], target: Running) -> None:
+    """It can be mapped, used and given back; the process is stopped still when it is let go, and goes on by SIGCONT."""
+    maps = regions(target.pid)
+    os.kill(target.pid, signal.SIGSTOP)
+    wait_until(lambda: states(target.pid) == {"T"}, "every thread has stopped")
+    session = connect(target.program, attach=target.pid, offered=LLDB)
+    before = session.client.read_registers()
+    address = int(session.ask("_M1000,rw"), 16)
+    session.client.write_memory(address, b"here")
+    assert session.client.read_memory(address, 4) == b"here"
+    session.expect_ok(f"_m{address:x}")
+    assert session.client.read_registers() == before
+    assert regions(target.pid) == maps
+    session.expect_ok(f"D;{target.pid:016x}")
+    wait_until(lambda: states(target.pid) == {"T"}, "every thread has stopped again")
+    os.kill(target.pid, signal.SIGCONT)
+    target.write("done", 1)
+    assert target.end() == 0
+
+
 def test_memory_that_there_is_not(lldb: Callable[..., Session]) -> None:
     session = lldb("steps")
     before = session.client.read_registers()

@@ -104,18 +104,19 @@ def _calls(process: LinuxProcess) -> SystemCalls:
 def _find_thread(tracer: Tracer, process: LinuxProcess) -> LinuxThread:
     """One that stands where its registers say where it goes on; no clone, whose memory may be its own."""
     group = [t for t in process.threads.values() if t.group == process.pid]
-    able = [t for t in group if t.stopped and not (t.in_vfork or t.group_stopped)]
+    able = [t for t in group if t.stopped and not t.in_vfork]
     for thread in able:
         if not thread.in_system_call:
             return thread
     for thread in able:
-        if thread.event is None and _leave_system_call(tracer, thread):
+        if thread.event is None and _stop_again(tracer, thread) and not thread.in_system_call:
             return thread
     raise TargetError(f"no thread of process {process.pid} stands where it can run a system call", errno.EBUSY)
 
 
-def _leave_system_call(tracer: Tracer, thread: LinuxThread) -> bool:
-    """Let a thread that stands at an event finish its system call, and run nothing else; whether it did."""
+def _stop_again(tracer: Tracer, thread: LinuxThread) -> bool:
+    """Let a thread finish the system call that it is in, and run nothing else; whether it stands then. It stands as
+    job control has it: in a group-stop while there is one."""
     registers.flush(thread)
     ptrace.interrupt(thread.tid)
     ptrace.resume(thread.tid)
@@ -123,7 +124,7 @@ def _leave_system_call(tracer: Tracer, thread: LinuxThread) -> bool:
     status = tracer.await_status(thread.tid, _DEADLINE)
     if status is not None:
         events.handle_status(tracer, thread.tid, status)
-    return thread.stopped and not thread.in_system_call
+    return thread.stopped
 
 
 class _Injection:
@@ -152,6 +153,8 @@ class _Injection:
                 ptrace.write_general_registers(tid, before)
                 ptrace.write_signal_mask(tid, mask)
                 self._restore_signal(siginfo)
+                if self._thread.group_stopped:
+                    _stop_again(self._tracer, self._thread)
 
     def _step(self, end: int) -> None:
         for status in self._statuses():
