@@ -5,6 +5,7 @@ Prints what GNU gdbserver prints, as scripts wait for it. Imports the target onl
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from debugserver.stub.stub import Stub
     from debugserver.target.target import Target
 
+_STANDARD_ERROR = 2
 _FAILED = 1
 _WRONG_USAGE = 2
 
@@ -108,6 +110,8 @@ def _serve(line: CommandLine) -> None:
         raise ConfigurationError("No program to debug")
     if line.new_session:
         _lead_session()
+    if settings.stands_for_lldb_server:
+        _keep_descriptors()
     endpoint = transport.parse(line.comm)
     source = endpoint.open()
     try:
@@ -154,6 +158,15 @@ def _lead_session() -> None:
         os.setsid()
     except PermissionError:
         return
+
+
+def _keep_descriptors() -> None:
+    """What LLDB has left open when it started us is no business of the program, which would keep its pipes alive."""
+    for name in os.listdir("/proc/self/fd"):
+        if (descriptor := int(name)) > _STANDARD_ERROR:
+            # That of the list itself is closed by now.
+            with contextlib.suppress(OSError):
+                os.set_inheritable(descriptor, False)
 
 
 def _tell_port(line: CommandLine, port: str) -> None:
@@ -258,7 +271,7 @@ def _check_packets(disabled: frozenset[str]) -> None:
 
 def _open_standard_streams() -> None:
     """Whatever is opened later must not become a standard stream by accident."""
-    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _STANDARD_ERROR:
         os.set_inheritable(descriptor, True)
     os.close(descriptor)
 
