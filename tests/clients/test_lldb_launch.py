@@ -99,6 +99,15 @@ def test_files_as_standard_streams(lldb: Lldb, tmp_path: Path) -> None:
     assert (tmp_path / "err").read_text() == "an error\n"
 
 
+def test_the_program_has_nothing_open_but_its_streams(lldb: Lldb, tmp_path: Path) -> None:
+    """LLDB lets its own pipes leak into its server, and users theirs; one more is that of the list itself."""
+    reader, writer = os.pipe()
+    with open(reader, "rb"), open(writer, "wb"):
+        os.set_inheritable(writer, True)
+        lldb(f"process launch -o {tmp_path / 'out'} -- /proc/self/fd", program=Path("/bin/ls"))
+    assert (tmp_path / "out").read_text().split() == ["0", "1", "2", "3"]
+
+
 def test_a_breakpoint_at_once(lldb: Lldb) -> None:
     output = lldb(
         "breakpoint set -n told",
@@ -119,8 +128,13 @@ def test_a_program_that_cannot_be_started(lldb: Lldb, tmp_path: Path) -> None:
 
 def test_attaching_by_pid_and_letting_go(lldb: Lldb) -> None:
     with waiting(compile_program("waits")) as process:
-        output = lldb(f"process attach -p {process.pid}", "thread list", "process detach")
-        expect(output, rf"Process {process.pid} stopped", rf"tid = {process.pid}", rf"Process {process.pid} detached")
+        output = lldb(f"process attach -p {process.pid}", "image lookup -n main", "process detach")
+        expect(
+            output,
+            rf"Process {process.pid} stopped\n.* stop reason = signal SIGSTOP\n +frame #0: ",
+            r"waits`main at waits\.c",
+            rf"Process {process.pid} detached",
+        )
         assert status(process.pid, "TracerPid") == "0"
         assert not is_stopped(process.pid)
         assert end(process) == 0

@@ -81,3 +81,16 @@ def test_another_program_comes(lldb: Lldb) -> None:
         program=EVENTS,
     )
     expect(out, "stop reason = exec", "name = 'exe'", "handled 0", "exited with status = 3 ")
+
+
+def test_a_breakpoint_in_another_program(lldb: Lldb) -> None:
+    """LLDB looks for it in what it takes for the process's program now."""
+    out = lldb(
+        "settings set target.process.stop-on-exec false",
+        "breakpoint set -n finish",
+        f"{LAUNCH} -- exec",
+        "thread backtrace",
+        "continue",
+        program=EVENTS,
+    )
+    expect(out, r"stop reason = breakpoint 1\.1\n.*`finish", "frame #[0-9]+: .*`main", "exited with status = 3 ")

@@ -43,8 +43,6 @@ def test_with_a_file(lldb: Lldb, serve: Callable[..., Server]) -> None:
 
 def test_without_a_file(lldb: Lldb, serve: Callable[..., Server]) -> None:
     """LLDB finds the program by its process, and its libraries by the loader's list."""
-    if lldb.version == 14:
-        pytest.skip("LLDB 14 does not look for the program, with lldb-server neither")
     out = lldb(
         f"gdb-remote {serve(STEPS).address}",
         "breakpoint set -n twice",

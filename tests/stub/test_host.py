@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 
 LLDB = b"xmlRegisters=i386,arm,mips,arc;multiprocess+;fork-events+;vfork-events+"
 
-SH = ProcessDetails(0x20, 1, 1000, 1001, 1002, 1003, "/bin/sh", ("sh", "-c", "a b"), "x86_64--linux-gnu", 8)
-BASH = ProcessDetails(0x21, 0x20, 0, 0, 0, 0, "/bin/bash", ("bash",), "i386--linux-gnu", 4)
+SH = ProcessDetails(0x20, 1, 1000, 1001, 1002, 1003, "/bin/sh", ("sh", "-c", "a b"), "x86_64-pc-linux-gnu", 8)
+BASH = ProcessDetails(0x21, 0x20, 0, 0, 0, 0, "/bin/bash", ("bash",), "i386-pc-linux-gnu", 4)
 KERNEL = ProcessDetails(2, 0, 0, 0, 0, 0, "", (), "")
 SH_LINE = (
     b"pid:32;ppid:1;uid:1000;gid:1001;euid:1002;egid:1003;name:2f62696e2f7368;args:7368-2d63-612062;"
-    b"triple:7838365f36342d2d6c696e75782d676e75;"
+    b"triple:7838365f36342d70632d6c696e75782d676e75;"
 )
 BASH_LINE = (
     b"pid:33;ppid:32;uid:0;gid:0;euid:0;egid:0;name:2f62696e2f62617368;args:62617368;"
-    b"triple:693338362d2d6c696e75782d676e75;"
+    b"triple:693338362d70632d6c696e75782d676e75;"
 )
 KERNEL_LINE = b"pid:2;ppid:0;uid:0;gid:0;euid:0;egid:0;"
 
@@ -44,7 +44,7 @@ def stub(target: FakeTarget) -> Stub:
 
 def test_the_host(stub: Stub) -> None:
     assert ask(stub, b"qHostInfo") == (
-        b"triple:66616b652d2d6c696e75782d676e75;ptrsize:4;distribution_id:64656269616e;"
+        b"triple:66616b652d756e6b6e6f776e2d6c696e75782d676e75;ptrsize:4;distribution_id:64656269616e;"
         b"watchpoint_exceptions_received:after;endian:little;os_version:6.1;os_build:362e312d66616b65;"
         b"os_kernel:2331;hostname:626f78;"
     )
@@ -55,7 +55,7 @@ def test_the_debuggee_is_described_in_hex(stub: Stub, target: FakeTarget) -> Non
     target.add_process(0x20)
     assert ask(stub, b"qProcessInfo") == (
         b"pid:20;parent-pid:1;real-uid:3e8;real-gid:3e9;effective-uid:3ea;effective-gid:3eb;"
-        b"triple:7838365f36342d2d6c696e75782d676e75;ostype:linux;endian:little;ptrsize:8;"
+        b"triple:7838365f36342d70632d6c696e75782d676e75;ostype:linux;endian:little;ptrsize:8;"
     )
 
 
@@ -127,7 +127,7 @@ def test_names_of_ids(stub: Stub) -> None:
     )
 
 
-PROGRAM = ModuleDetails("/bin/prog", "x86_64--linux-gnu", bytes.fromhex("00af"), 0x4AC0)
+PROGRAM = ModuleDetails("/bin/prog", "x86_64-pc-linux-gnu", bytes.fromhex("00af"), 0x4AC0)
 
 
 def test_modules(stub: Stub, target: FakeTarget) -> None:
@@ -138,7 +138,7 @@ def test_modules(stub: Stub, target: FakeTarget) -> None:
             (
                 b"qModuleInfo:2f70;" + b"x86_64-pc-linux".hex().encode(),
                 (
-                    b"uuid:30304146;triple:7838365f36342d2d6c696e75782d676e75;file_path:2f62696e2f70726f67;"
+                    b"uuid:30304146;triple:7838365f36342d70632d6c696e75782d676e75;file_path:2f62696e2f70726f67;"
                     b"file_offset:0000000000000000;file_size:0000000000004ac0;"
                 ),
             ),
@@ -166,7 +166,7 @@ def test_several_modules_in_json(stub: Stub, target: FakeTarget) -> None:
     assert json.loads(unescape(reply)) == [
         {
             "uuid": "00AF",
-            "triple": "x86_64--linux-gnu",
+            "triple": "x86_64-pc-linux-gnu",
             "file_path": "/bin/prog",
             "file_offset": 0,
             "file_size": 0x4AC0,

@@ -40,11 +40,11 @@ def test_a_file_without_build_id() -> None:
 
 def test_triples(tmp_path: Path) -> None:
     program = compile_program("steps")
-    assert elf_file.triple(str(program)) == "x86_64--linux-gnu"
+    assert elf_file.triple(str(program)) == "x86_64-pc-linux-gnu"
     narrow = bytearray(program.read_bytes()[:64])
     narrow[4], narrow[18:20] = 1, struct.pack("<H", 3)
     (tmp_path / "i386").write_bytes(narrow)
-    assert elf_file.triple(str(tmp_path / "i386")) == "i386--linux-gnu"
+    assert elf_file.triple(str(tmp_path / "i386")) == "i386-pc-linux-gnu"
     narrow[18:20] = struct.pack("<H", 0xFEED)
     (tmp_path / "other").write_bytes(narrow)
     assert elf_file.triple(str(tmp_path / "other")) == ""

@@ -19,7 +19,7 @@ HOST = LinuxHostSystem(Procfs())
 
 def test_the_host_is_what_uname_says() -> None:
     host = HOST.describe_host()
-    assert host.triple == f"{os.uname().machine}--linux-gnu"
+    assert host.triple == f"{os.uname().machine}-pc-linux-gnu"
     assert (host.release, host.kernel, host.name) == (os.uname().release, os.uname().version, os.uname().nodename)
     assert host.release.startswith(host.version)
     assert f"ID={host.distribution}\n" in Path("/etc/os-release").read_text()
@@ -32,7 +32,7 @@ def test_our_own_process() -> None:
     assert (details.uid, details.gid) == (os.getuid(), os.getgid())
     assert (details.effective_uid, details.effective_gid) == (os.geteuid(), os.getegid())
     assert details.program == os.path.realpath(sys.executable)
-    assert details.triple == f"{os.uname().machine}--linux-gnu"
+    assert details.triple == f"{os.uname().machine}-pc-linux-gnu"
 
 
 def test_processes_that_can_be_attached_to() -> None:

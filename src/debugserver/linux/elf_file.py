@@ -18,6 +18,8 @@ NT_GNU_BUILD_ID = 3
 _BYTE_ORDERS = {1: "<", 2: ">"}
 _MACHINES = {(62, 8): "x86_64", (62, 4): "x86_64", (3, 4): "i386", (183, 8): "aarch64", (40, 4): "arm"}
 """(e_machine, bytes of a pointer) -> what LLVM calls it."""
+_VENDORS = {"x86_64": "pc", "i386": "pc"}
+"""LLDB 14 takes no program for one of this system unless the vendor is named as for its own."""
 _MOST_NOTES = 1 << 16
 """Bytes of one segment or section of notes that are looked at."""
 
@@ -36,7 +38,12 @@ class ElfHeader(NamedTuple):
     def triple(self) -> str:
         """As LLVM writes it; empty for a machine that is not known here."""
         name = _MACHINES.get((self.machine, self.pointer_size))
-        return f"{name}--linux-gnu" if name else ""
+        return linux_triple(name) if name else ""
+
+
+def linux_triple(machine: str) -> str:
+    """What LLVM calls programs of a machine that it calls so."""
+    return f"{machine}-{_VENDORS.get(machine, 'unknown')}-linux-gnu"
 
 
 def read_header(descriptor: int) -> ElfHeader:

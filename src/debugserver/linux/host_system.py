@@ -34,7 +34,7 @@ class LinuxHostSystem(HostSystem):
         system = os.uname()
         version = re.match(r"\d+(\.\d+)*", system.release)
         return HostDescription(
-            triple=f"{system.machine}--linux-gnu",
+            triple=elf_file.linux_triple(system.machine),
             pointer_size=_POINTER_SIZE,
             byteorder=sys.byteorder,
             traps_after=not system.machine.startswith(_TRAPS_BEFORE),

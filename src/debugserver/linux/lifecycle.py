@@ -83,6 +83,7 @@ class LinuxAttach(Attach):
         """The leader, unless it has ended already."""
         for thread in tuple(process.threads.values()):
             if self._stop(thread):
+                thread.last_stop = Stop(thread.id, 0, StopReason.ATTACHED)
                 process.architecture = registers.find_architecture(thread)
                 return thread.id
         _free(self._tracer, process, [])

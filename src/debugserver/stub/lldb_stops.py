@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _REASONS = {
     StopReason.SIGNAL: "signal",
     StopReason.START: "signal",
+    StopReason.ATTACHED: "signal",
     StopReason.STEP: "trace",
     StopReason.SOFTWARE_BREAKPOINT: "breakpoint",
     StopReason.HARDWARE_BREAKPOINT: "breakpoint",
@@ -39,6 +40,8 @@ _REASONS = {
 }
 _UNKNOWN_ADDRESS = (1 << 64) - 1
 """LLDB's word for it: the CPU tells which slot was hit, not where."""
+_FIRST_STOPS = frozenset({StopReason.START, StopReason.ATTACHED})
+"""Those of a process that the client is about to get to know."""
 _RED_ZONE = 128
 """Bytes below the stack pointer that functions which call no other may use (System V ABI of x86-64)."""
 _STACK_SENT = 512
@@ -62,11 +65,12 @@ class LldbStops:
     def signal(self, stop: Stop) -> int:
         """The client's number for the signal of a stop.
 
-        A program at its start is not trapped: LLDB takes a SIGTRAP where it has a breakpoint of its own, which may be
-        the program's first instruction, for a hit, and resumes.
+        LLDB shows where a process begins or was found only if a signal is said to have stopped it. That is no SIGTRAP:
+        where LLDB has a breakpoint of its own, which may be the program's first instruction, it takes one for a hit, and
+        resumes.
         """
-        at_start = stop.reason is StopReason.START and self._session.thread_suffix
-        return self._session.encode_signal(signal.SIGSTOP if at_start else stop.signal)
+        first = stop.reason in _FIRST_STOPS and self._session.thread_suffix
+        return self._session.encode_signal(signal.SIGSTOP if first else stop.signal)
 
     def pairs(self, stop: Stop) -> Iterator[tuple[bytes, bytes]]:
         """What a stop reply says of the stop, the thread first."""
@@ -167,9 +171,10 @@ class LldbStops:
     def _reason(self, stop: Stop) -> dict[str, Any]:
         """Why a thread stands still, in the words of LLDB's JSON; empty if there is no reason but a halt."""
         word = _REASONS.get(stop.reason)
-        if word is None or not stop.signal:
+        number = self.signal(stop)
+        if word is None or not number:
             return {}
-        reason = {"reason": word, "signal": self.signal(stop)}
+        reason = {"reason": word, "signal": number}
         description = self._description(stop)
         return {**reason, "description": description} if description else reason
 

@@ -44,7 +44,7 @@ _BIRTH_REASONS = {StopReason.FORK: b"fork", StopReason.VFORK: b"vfork", StopReas
 _PLAIN_REASONS = {StopReason.VFORK_DONE: b"vforkdone", StopReason.THREAD_CREATED: b"create"}
 _SYSTEM_CALL_REASONS = {StopReason.SYSCALL_ENTRY: b"syscall_entry", StopReason.SYSCALL_RETURN: b"syscall_return"}
 
-_NO_PAIR = frozenset({StopReason.STEP, StopReason.SIGNAL, StopReason.HALTED})
+_NO_PAIR = frozenset({StopReason.STEP, StopReason.SIGNAL, StopReason.ATTACHED, StopReason.HALTED})
 
 _ENDS_OF_CALLS = frozenset({StopReason.SOFTWARE_BREAKPOINT, StopReason.SIGNAL})
 """Where the stack cannot be executed, a signal comes instead of the breakpoint."""

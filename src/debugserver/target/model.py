@@ -46,6 +46,8 @@ class StopReason(Enum):
     SIGNAL = "signal"
     START = "start"
     """Nothing has been run yet of the program; its signal is SIGTRAP."""
+    ATTACHED = "attached"
+    """It was running when the debug server attached to it; no signal."""
     STEP = "step"
     SOFTWARE_BREAKPOINT = "software breakpoint"
     HARDWARE_BREAKPOINT = "hardware breakpoint"
@@ -153,7 +155,7 @@ class FileStatus(NamedTuple):
 
 
 class HostDescription(NamedTuple):
-    """The system that processes run on. `triple` as LLVM writes it (x86_64--linux-gnu); `traps_after`: whether a
+    """The system that processes run on. `triple` as LLVM writes it (x86_64-pc-linux-gnu); `traps_after`: whether a
     watchpoint stops its thread after the access, not before it."""
 
     triple: str

@@ -15,7 +15,7 @@ class FakeHost(HostSystem):
 
     def __init__(self) -> None:
         self.description = HostDescription(
-            "fake--linux-gnu", 4, "little", True, "debian", "6.1", "6.1-fake", "#1", "box"
+            "fake-unknown-linux-gnu", 4, "little", True, "debian", "6.1", "6.1-fake", "#1", "box"
         )
         self.processes: dict[int, ProcessDetails] = {}
         self.users = {0: "root"}
