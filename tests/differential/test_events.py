@@ -212,6 +212,29 @@ def test_thread_events_are_off_again(events: Both) -> None:
     events(scenario, "thread")
 
 
+def test_a_clone_that_is_told_in_both_ways(events: Both) -> None:
+    """By its parent, and by itself as soon as it is resumed."""
+
+    def scenario(side: Side) -> Iterator[object]:
+        yield side.ask(b"QThreadOptions;1")
+        yield side.ask(b"QThreadEvents:1")
+        yield resume(side)
+        yield resume(side)
+        yield len(threads(side))
+        yield resume(side)
+
+    events(scenario, "thread")
+
+
+def test_thread_options_end_with_the_program(events: Both) -> None:
+    def scenario(side: Side) -> Iterator[object]:
+        yield side.ask(b"QThreadOptions;1:p{pid}.-1".replace(b"{pid}", b"%x" % side.pid))
+        yield resume(side)
+        yield resume(side)
+
+    events(scenario, "exec")
+
+
 @pytest.mark.parametrize(
     "options",
     [
@@ -300,6 +323,20 @@ def test_all_system_calls_up_to_the_end(events: Both) -> None:
         yield resume(side)
 
     events(scenario, "calls")
+
+
+@pytest.mark.parametrize("chosen", [b"1", b"1;ffffffff"])
+def test_a_system_call_without_a_number(events: Both, chosen: bytes) -> None:
+    """The return from a signal handler."""
+
+    def scenario(side: Side) -> Iterator[object]:
+        yield side.ask(b"QPassSignals:1e")
+        yield side.ask(b"QCatchSyscalls:" + chosen)
+        reply: object = None
+        while (reply := resume(side)) and reply[0][0] != "W":  # type: ignore[index]
+            yield reply
+
+    events(scenario, "signals")
 
 
 def test_system_calls_are_no_longer_caught_between_entry_and_return(events: Both) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import signal
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -29,6 +30,8 @@ from tests.support.programs import compile_program
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from tests.support.server import Server
 
 
 def running_threads(connect: Callable[..., Session], *packets: str) -> Session:
@@ -171,6 +174,24 @@ def test_exec_reported(debug: Callable[..., Session], way: str) -> None:
     exited(session.go(), 4)
 
 
+def test_a_step_ends_with_an_exec(debug: Callable[..., Session]) -> None:
+    """Also if the client hears of no exec: at the first instruction that is run of the new program."""
+    session = debug("becomes", "main", flags=("-static", "-Wl,-z,noexecstack"))
+    pid = session.pid
+    session.insert("main")
+    assert pc_of(session.run()) == session.symbols["main"]
+    session.remove("main")
+    before = Path(f"/proc/{pid}/cmdline").read_bytes()
+    while Path(f"/proc/{pid}/cmdline").read_bytes() == before:
+        stop = session.step((pid, pid))
+        assert (stop.kind, stop.signal) == ("T", SIGTRAP)
+    assert pc_of(stop) == session.symbols["_start"]
+    session.insert("arrived")
+    assert pc_of(session.go()) == session.symbols["arrived"]
+    session.remove("arrived")
+    exited(session.go(), 4)
+
+
 @pytest.mark.parametrize("way", ["main", "thread"])
 def test_exec_while_threads_are_stepped(debug: Callable[..., Session], way: str) -> None:
     """A thread that is stepped when another one execs is gone; nobody waits for its step."""
@@ -200,6 +221,22 @@ def test_each_end_is_told_of_a_process_that_is_killed_from_outside(connect: Call
         replies += session.told()
     assert sorted(replies[:-1]) == sorted(f"w00;{name(thread)}" for thread in others)
     assert replies[-1] == f"X09;process:{pid:x}"
+
+
+def test_what_comes_before_the_program_is_not_told(serve: Callable[..., Server]) -> None:
+    """A wrapper may run other programs first, as the distribution's shell does: by vfork."""
+    program = compile_program("steps", *STATIC)
+    wrapper = ("--wrapper", "sh", "-c", '/bin/true; exec "$0" "$@"', "--")
+    server = serve(options=("--multi", "--no-startup-with-shell", *wrapper))
+    with Session(server, program, WITH_EVENTS) as session:
+        for packet in ("QThreadEvents:1", "!"):
+            session.expect_ok(packet)
+        assert session.ask(f"vRun;{str(program).encode().hex()}").startswith("T05")
+        assert session.client.transfer("exec-file", f"{session.pid:x}") == str(program).encode()
+        session.insert("main")
+        assert pc_of(session.go()) == session.symbols["main"]
+        session.remove("main")
+        exited(session.go(), 7)
 
 
 @pytest.mark.parametrize("wanted", [True, False])

@@ -216,6 +216,30 @@ def test_writes_under_a_trap(debug: Callable[..., Session]) -> None:
     assert in_memory(session, text - 1, 3) == b"abc"
 
 
+def test_a_breakpoint_in_code_that_is_made_anew(debug: Callable[..., Session]) -> None:
+    """It is hit each time when it is taken out and put back, as GDB does at each stop; and memory shows what the
+    program wrote there."""
+    session = debug("rewrites")
+    session.insert("made")
+    stop = session.go()
+    place = session.read_int("place", 8)
+    inside = f"0,{place + 1:x},1"
+    for number in range(5):
+        assert pc_of(stop) == session.symbols["made"]
+        assert session.client.read_memory(place, 7) == b"\x90\xb8" + number.to_bytes(4, "little") + b"\xc3"
+        session.expect_ok("z" + inside)
+        session.step_off(stop, "made")
+        session.expect_ok("Z" + inside)
+        stop = session.go()
+        assert pc_of(stop) == place + 1
+        assert session.client.read_memory(place, 3) == bytes([0x90, 0xB8, number])
+        session.expect_ok("z" + inside)
+        session.step(thread_of(stop))
+        session.expect_ok("Z" + inside)
+        stop = session.go()
+    exited(stop, sum(range(5)))
+
+
 def test_a_breakpoint_where_nothing_is(debug: Callable[..., Session]) -> None:
     session, pages = at_pages(debug)
     assert session.ask(f"Z0,{pages + 2 * PAGE:x},1")[:1] == "E"

@@ -6,6 +6,7 @@ Shared between a process and its vfork children. Knows memory; knows no thread a
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from debugserver.errors import MemoryFault
@@ -34,6 +35,8 @@ class BreakpointTable:
         """Those that nobody wants any more, and that are still in memory."""
         self._wanted: set[int] = set()
         """The client's."""
+        self.returned: set[int] = set()
+        """Those that were stale and are wanted again: the program may have written over them meanwhile."""
         self._own: Counter[int] = Counter()
         """For how many threads' ranges we have one there."""
         self._covered: dict[int, bytes] = {}
@@ -88,7 +91,9 @@ class BreakpointTable:
 
     def _put_in(self, address: int, memory: MemoryFile) -> None:
         if address in self._covered:
-            self.stale.discard(address)
+            if address in self.stale:
+                self.stale.discard(address)
+                self.returned.add(address)
             return
         covered = memory.read(address, len(self.instruction))
         if len(covered) < len(self.instruction):
@@ -99,6 +104,15 @@ class BreakpointTable:
     def _let_be(self, address: int) -> None:
         if address in self._covered and address not in self._wanted and address not in self._own:
             self.stale.add(address)
+
+    def renew(self, memory: MemoryFile) -> None:
+        """Put those in again that the program has written over since they were, before a thread may come there."""
+        for address in self.returned & self._covered.keys():
+            with suppress(MemoryFault):
+                if (found := memory.read(address, len(self.instruction))) != self.instruction:
+                    memory.write(address, self.instruction)
+                    self._covered[address] = found
+        self.returned.clear()
 
     def settle(self, memory: MemoryFile) -> None:
         """Take out of memory what nobody wants any more, before a thread may come there. Memory that was unmapped
@@ -112,7 +126,7 @@ class BreakpointTable:
         """Take all out."""
         for address, covered in self._covered.items():
             self._restore(address, covered, memory)
-        for found in (self._covered, self._wanted, self._own, self.stale, self.programs):
+        for found in (self._covered, self._wanted, self._own, self.stale, self.returned, self.programs):
             found.clear()
 
     def copy(self, memory: MemoryFile) -> BreakpointTable:
@@ -126,6 +140,11 @@ class BreakpointTable:
         for address in self._removed.keys() - self._covered.keys():
             self._restore(address, self._removed[address], memory)
         return other
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is none in memory."""
+        return not self._covered
 
     def is_in_memory(self, address: int) -> bool:
         """Whether the instruction there is ours, wanted or not."""
@@ -153,14 +172,20 @@ class BreakpointTable:
             return
 
     def hide(self, address: int, data: bytes) -> bytes:
-        """Memory as the program wrote it: `data` was read at `address`."""
+        """Memory as the program wrote it: `data` was read at `address`. Where it has written over a breakpoint, that
+        is what is there."""
         end = address + len(data)
         hidden: bytearray | None = None
         for start, covered in self._covered.items():
-            if start < end and start + len(covered) > address:
+            if start < end and start + len(covered) > address and self._shows(address, data, start):
                 hidden = bytearray(data) if hidden is None else hidden
                 _overlay(hidden, address, start, covered)
         return data if hidden is None else bytes(hidden)
+
+    def _shows(self, address: int, data: bytes, start: int) -> bool:
+        """Whether what was read at `address` has our instruction, as far as it reaches, at `start`."""
+        low, high = max(address, start), min(address + len(data), start + len(self.instruction))
+        return data[low - address : high - address] == self.instruction[low - start : high - start]
 
     def keep(self, address: int, data: bytes, memory: MemoryFile) -> bytes:
         """What to write so that the breakpoints stay in and `data` shows when they go."""

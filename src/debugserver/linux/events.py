@@ -134,13 +134,13 @@ def _classify_signal(tracer: Tracer, thread: LinuxThread, number: int, halting: 
 
 def _passes(tracer: Tracer, thread: LinuxThread, number: int) -> bool:
     """Whether a signal is delivered without a word: nobody sees the thread, or the client wants it so."""
-    process = thread.process
-    return process.is_guest or process.execs_to_come > 0 or (number in tracer.passed_signals and not thread.stepping)
+    return thread.process.is_private or (number in tracer.passed_signals and not thread.stepping)
 
 
 def _classify_system_call(thread: LinuxThread) -> bool:
     caught = thread.process.caught_system_calls
-    number = registers.read_system_call(thread)
+    # An int to the kernel, and unsigned to the client: of a call that is suppressed it is -1.
+    number = registers.read_system_call(thread) & 0xFFFF_FFFF
     if caught is not None and (not caught or number in caught):
         entry = ptrace.enters_system_call(thread.tid)
         reason = StopReason.SYSCALL_ENTRY if entry else StopReason.SYSCALL_RETURN

@@ -10,7 +10,7 @@ from __future__ import annotations
 import signal
 from typing import TYPE_CHECKING
 
-from debugserver.errors import NoSuchProcess
+from debugserver.errors import NoSuchProcess, TargetError
 from debugserver.linux import events, injection, ptrace, registers
 from debugserver.linux.breakpoints import BreakpointTable
 from debugserver.linux.memory import MemoryFile
@@ -18,7 +18,7 @@ from debugserver.linux.release import release
 from debugserver.linux.threads import LinuxProcess
 from debugserver.linux.waits import Stopped
 from debugserver.linux.watchpoints import WatchpointTable
-from debugserver.target.model import Action, ActionKind, Stop, StopReason
+from debugserver.target.model import Stop, StopReason
 
 if TYPE_CHECKING:
     from debugserver.linux.threads import LinuxThread
@@ -41,7 +41,7 @@ def handle_event(tracer: Tracer, thread: LinuxThread, event: int) -> bool:
         return _become(tracer, thread)
     if event == ptrace.EVENT_VFORK_DONE:
         thread.in_vfork = False
-        if StopReason.VFORK_DONE in tracer.reported and not thread.process.is_guest:
+        if StopReason.VFORK_DONE in tracer.reported and not thread.process.is_private:
             thread.event = Stop(thread.id, signal.SIGTRAP, StopReason.VFORK_DONE)
     elif event in (ptrace.EVENT_CLONE, ptrace.EVENT_FORK, ptrace.EVENT_VFORK):
         _welcome(tracer, thread, event)
@@ -86,13 +86,13 @@ def _clear_copy(parent: LinuxProcess, pid: int) -> None:
 
 def _welcome_thread(tracer: Tracer, parent: LinuxThread, thread: LinuxThread, first_stop: Status | None) -> None:
     thread.resumed = parent.resumed
+    if tracer.reports_threads and not parent.process.is_private:
+        thread.event = Stop(thread.id, signal.SIGTRAP, StopReason.THREAD_CREATED)
     if parent.reports_clones:
         thread.resumed = False
         thread.announced = False
         parent.event = Stop(parent.id, signal.SIGTRAP, StopReason.CLONE, child=thread.id)
         first_stop = first_stop or tracer.await_status(thread.tid)
-    elif tracer.reports_threads:
-        thread.event = Stop(thread.id, signal.SIGTRAP, StopReason.THREAD_CREATED)
     if first_stop is not None:
         events.handle_status(tracer, thread.tid, first_stop)
 
@@ -103,7 +103,7 @@ def _welcome_child(tracer: Tracer, parent: LinuxThread, pid: int, *, is_vfork: b
     parent.in_vfork = is_vfork
     shared = is_vfork or ptrace.share_memory(parent.tid, pid)
     reason = StopReason.VFORK if is_vfork else StopReason.FORK
-    if reason in tracer.reported and not (process.is_guest or process.execs_to_come) and process.announced:
+    if reason in tracer.reported and not process.is_private and process.announced:
         child = _add_child(tracer, process, pid, shared=shared)
         child.process.announced = False
         parent.event = Stop(parent.id, signal.SIGTRAP, reason, child=child.id)
@@ -221,7 +221,7 @@ def _become(tracer: Tracer, thread: LinuxThread) -> bool:
         process.execs_to_come -= 1
         return True
     process.architecture = registers.find_architecture(thread)
-    thread.exec_path = tracer.procfs.exe(process.pid)
+    thread.exec_path = _program_of(tracer, process)
     if process.caught_system_calls is not None:
         report_exec(tracer, thread)
         return True
@@ -229,10 +229,22 @@ def _become(tracer: Tracer, thread: LinuxThread) -> bool:
     return False
 
 
+def _program_of(tracer: Tracer, process: LinuxProcess) -> str:
+    """The path of its program, or the name of one that hides it."""
+    try:
+        return tracer.procfs.exe(process.pid)
+    except NoSuchProcess:
+        raise
+    except TargetError:
+        return tracer.procfs.comm(process.pid)
+
+
 def report_exec(tracer: Tracer, thread: LinuxThread) -> None:
-    """Make an event of it, if anybody wants to know; a launch does."""
+    """Make an event of it, if anybody wants to know; a launch does. A step ends with it in any case."""
     if StopReason.EXEC in tracer.reported or thread.process.execs_to_come:
         thread.event = Stop(thread.id, signal.SIGTRAP, StopReason.EXEC, path=thread.exec_path)
+    elif thread.stepping:
+        thread.event = Stop(thread.id, signal.SIGTRAP, StopReason.STEP)
     thread.exec_path = ""
 
 
@@ -240,10 +252,11 @@ def _keep_only(tracer: Tracer, thread: LinuxThread, former: int) -> None:
     process = thread.process
     caller = process.threads.get(former, thread)
     thread.resumed = caller.resumed
-    thread.action = Action(ActionKind.CONTINUE)
+    thread.action = caller.action
     thread.event = None
     thread.passing.clear()
     thread.in_vfork = False
+    thread.reports_clones = thread.reports_exit = False
     thread.debug_registers = None
     thread.banks.clear()
     thread.dirty_banks.clear()

@@ -177,13 +177,16 @@ class LinuxDetach(Detach):
 def detach_process(tracer: Tracer, process: LinuxProcess) -> None:
     """Stop it, take every trace of us out of it, and let it run on.
 
-    One that shares a debugged parent's memory cannot be free of breakpoints yet: it becomes a guest.
+    One that shares the memory of a debugged parent becomes a guest while there are breakpoints in it. It is not kept
+    without need: what a traced process executes runs without the rights of its file's owner (set-user-ID in execve(2)).
     """
     tracer.hold([process, *tracer.table.sharers(process)])
     let_unannounced_go(tracer, process)
     sharers = tracer.table.sharers(process)
     parents = [other for other in sharers if not other.is_guest]
-    if parents:
+    if parents and _is_free(process):
+        _release_process(tracer, process)
+    elif parents:
         _make_guest(process, parents[0])
     else:
         injection.give_back(tracer, process)
@@ -226,11 +229,22 @@ def _make_guest(process: LinuxProcess, parent: LinuxProcess) -> None:
         thread.action = Action(ActionKind.CONTINUE)
 
 
+def _is_free(process: LinuxProcess) -> bool:
+    """Whether its memory has no breakpoints, and none that are only still to be taken out."""
+    process.breakpoints.settle(process.memory)
+    return process.breakpoints.is_empty
+
+
 def _free(tracer: Tracer, process: LinuxProcess, guests: list[LinuxProcess]) -> None:
     if not process.is_guest:
         process.breakpoints.clear(process.memory)
     for guest in guests:
         _free(tracer, guest, [])
+    _release_process(tracer, process)
+
+
+def _release_process(tracer: Tracer, process: LinuxProcess) -> None:
+    """Let its threads go as they are."""
     threads = tuple(process.threads.values())
     tracer.table.remove_process(process)
     for thread in threads:

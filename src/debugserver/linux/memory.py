@@ -21,7 +21,8 @@ _TOP = 1 << 63
 
 
 class MemoryFile:
-    """An address space."""
+    """An address space. One that its owner hides (PR_SET_DUMPABLE in prctl(2); a program that may be executed and not
+    read) has no memory that can be read or written."""
 
     def __init__(self, tid: int) -> None:
         """Of the thread as it is now. NoSuchProcess."""
@@ -29,6 +30,8 @@ class MemoryFile:
         self._descriptor = -1
         try:
             self._descriptor = os.open(f"/proc/{tid}/mem", os.O_RDWR | os.O_CLOEXEC)
+        except PermissionError:
+            return
         except OSError as error:
             raise NoSuchProcess(f"/proc/{tid}/mem: {error.strerror}", error.errno) from None
 

@@ -194,6 +194,11 @@ class LinuxProcess:
         return self.guest_of is not None
 
     @property
+    def is_private(self) -> bool:
+        """Whether what happens in it is told to nobody: it is a guest, or a program on its way to be started."""
+        return self.guest_of is not None or self.execs_to_come > 0
+
+    @property
     def is_hidden(self) -> bool:
         """Whether clients do not see it now."""
         return self.guest_of is not None or not self.announced

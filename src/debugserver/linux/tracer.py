@@ -101,8 +101,11 @@ class Tracer:
             process.keeps_job_stop = True
         try:
             steps = thread.action.kind is not ActionKind.CONTINUE and not ranges.begin(thread)
-            if process.breakpoints.stale:
+            breakpoints = process.breakpoints
+            if breakpoints.stale:
                 self._settle_breakpoints(thread, steps=steps)
+            if breakpoints.returned and not steps:
+                breakpoints.renew(process.memory)
             if not steps:
                 process.executable = None
             thread.computed = 0

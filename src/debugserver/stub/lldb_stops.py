@@ -66,7 +66,7 @@ class LldbStops:
         """The client's number for the signal of a stop.
 
         LLDB shows where a process begins or was found only if a signal is said to have stopped it. That is no SIGTRAP:
-        where LLDB has a breakpoint of its own, which may be the program's first instruction, it takes one for a hit, and
+        LLDB takes one where it has a breakpoint of its own, as it may have at the first instruction, for a hit, and
         resumes.
         """
         first = stop.reason in _FIRST_STOPS and self._session.thread_suffix
