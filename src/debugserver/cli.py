@@ -12,7 +12,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from debugserver import options
-from debugserver.errors import ConfigurationError, LaunchFailed, Refused, UsageError
+from debugserver.errors import ConfigurationError, LaunchFailed, Refused, TargetError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -255,7 +255,10 @@ def _let_go(target: LinuxTarget, settings: Settings) -> None:
     for doing, pids in (("Killing", launched), ("Detaching", attached)):
         if pids:
             settings.announce(f"{doing} process(es): {' '.join(map(str, pids))}")
-    target.close()
+    try:
+        target.close()
+    except TargetError as error:
+        settings.announce(str(error))
 
 
 def _check_packets(disabled: frozenset[str]) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from debugserver.rsp.framing import escape
 from tests.live.running import Running, running
 from tests.live.session import SIGINT, SIGTRAP, SIGUSR1, Session, exited, name, pc_of, states, thread_of
 from tests.support.processes import wait_until
@@ -162,6 +163,18 @@ def test_resumed_out_of_a_job_control_stop(connect: Callable[..., Session]) -> N
             assert session.interrupt().signal == SIGINT
         session.write_int("done", 1)
         exited(session.go(), 0)
+
+
+@pytest.mark.parametrize("number", [-5, 65, 200])
+def test_a_signal_that_there_is_not(debug: Callable[..., Session], number: int) -> None:
+    """It cannot be put in the place of the one that stopped a thread, which is let go with that."""
+    session = at_checkpoint(debug, "raise")
+    assert session.go().signal == SIGUSR1
+    before = session.client.transfer("siginfo")
+    packet = b"qXfer:siginfo:write::0:" + escape(number.to_bytes(4, "little", signed=True) + before[4:])
+    assert session.client.request(packet)[:1] == b"E"
+    assert session.client.transfer("siginfo") == before
+    session.expect_ok(f"D;{session.pid:x}")
 
 
 def test_trap_by_kill(debug: Callable[..., Session]) -> None:

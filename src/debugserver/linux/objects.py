@@ -103,11 +103,13 @@ class LinuxSignalInfo(SignalInfo):
         if len(data) != siginfo.SIZE:
             raise MalformedPacket(f"siginfo has {siginfo.SIZE} bytes")
         stopped = self._table.stopped_thread(thread)
+        number = int.from_bytes(data[:4], sys.byteorder, signed=True)
+        if stopped.signal_stop and not 0 <= number < signal.NSIG:
+            raise MalformedPacket(f"there is no signal {number}")
         ptrace.write_siginfo(stopped.tid, bytearray(siginfo.widen(data) if _is_narrow(stopped) else data))
         if stopped.signal_stop:
             # A call that a debugger makes ends in a SIGSEGV where the stack is not executable. GDB then puts back
             # what the thread stood with; a process that is let go now must be given that, and not the SIGSEGV.
-            number = int.from_bytes(data[:4], sys.byteorder)
             stopped.stop_signal = 0 if number == signal.SIGTRAP else number
 
 

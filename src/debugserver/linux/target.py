@@ -144,16 +144,21 @@ class LinuxTarget(Target):
         return bool(left)
 
     def close(self) -> None:
-        """End what was started here, let go of what was attached to."""
+        """End what was started here, let go of what was attached to. TargetError for those with which that fails, after
+        all the others."""
         self._unattended.take_back()
+        failures = []
         for process in self._table.processes():
-            if process.attached:
-                detach_process(self._tracer, process)
-            else:
-                kill_process(self._tracer, process)
+            leave = detach_process if process.attached else kill_process
+            try:
+                leave(self._tracer, process)
+            except TargetError as error:
+                failures.append(str(error))
         for at_end in self._tracer.left_running.values():
             at_end()
         self._tracer.close()
+        if failures:
+            raise TargetError("; ".join(failures))
 
 
 def _has_ended(child: int) -> bool:
