@@ -89,7 +89,8 @@ def _attach(line: CommandLine, value: str) -> None:
 
 
 def _accept_timeout(line: CommandLine, value: str) -> None:
-    line.accept_timeout = float(_number("--accept-timeout", value))
+    _number("--accept-timeout", value)
+    line.accept_timeout = float(value)
 
 
 def _set_session(line: CommandLine, _: str) -> None:

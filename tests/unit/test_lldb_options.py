@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 import pytest
@@ -36,6 +37,11 @@ def test_a_program_may_follow_the_address() -> None:
     line = parse_gdbserver(["--named-pipe=/p", "localhost:1", "prog", "a"])
     assert line.tell_port == ("/p",)
     assert (line.has_program, line.launch.program, line.launch.arguments) == (True, "prog", ("a",))
+
+
+@pytest.mark.parametrize(("value", "seconds"), [("0", 0.0), ("60", 60.0), ("9" * 400, math.inf)])
+def test_how_long_to_wait_for_a_client(value: str, seconds: float) -> None:
+    assert parse_gdbserver(["--accept-timeout", value, ":1"]).accept_timeout == seconds
 
 
 def test_a_program_with_a_descriptor() -> None:

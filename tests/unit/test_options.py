@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 import pytest
@@ -125,6 +126,7 @@ def test_what_becomes_of_the_processes_of_a_client_that_goes_away() -> None:
 def test_notification_timeout_is_in_seconds() -> None:
     assert options.parse([":1", "p"]).settings.notification_timeout == 30
     assert options.parse(["--notification-timeout=0.5", ":1", "p"]).settings.notification_timeout == 0.5
+    assert options.parse(["--notification-timeout=inf", ":1", "p"]).settings.notification_timeout == math.inf
 
 
 def test_disable_packet_knows_gdbservers_groups() -> None:
@@ -152,6 +154,7 @@ def test_disable_packet_knows_gdbservers_groups() -> None:
         ("--stdio=files :1 p", "--stdio=files needs a file"),
         ("--on-disconnect=stay :1 p", "Invalid argument for --on-disconnect: stay"),
         ("--notification-timeout=0 :1 p", "Invalid argument for --notification-timeout: 0"),
+        ("--notification-timeout=-1 :1 p", "Invalid argument for --notification-timeout: -1"),
         ("--notification-timeout=nan :1 p", "Invalid argument for --notification-timeout: nan"),
         ("--notification-timeout=soon :1 p", "Invalid argument for --notification-timeout: soon"),
         ("--quiet=4 :1 p", "Invalid argument for --quiet: 4"),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import os
 import select
 import signal
 import socket
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,6 +17,7 @@ import pytest
 from debugserver.server import client as client_module
 from debugserver.server import server as server_module
 from debugserver.server import transport
+from debugserver.server.loop import Loop
 from debugserver.server.server import Server
 from debugserver.server.transport import Listener
 from debugserver.stub.console import Route
@@ -351,6 +353,13 @@ def test_a_deadline_of_the_stub_is_kept_while_nothing_else_happens(running: Runn
         started = time.monotonic()
         assert client.recv(10) == b"now"
         assert time.monotonic() - started < DEADLINE / 4
+
+
+@pytest.mark.parametrize("seconds", [2.2e6, math.inf])
+def test_a_turn_may_be_longer_than_the_system_can_wait(seconds: float) -> None:
+    with closing(Loop()) as loop:
+        loop.stop()
+        loop.turn(seconds)
 
 
 @pytest.mark.parametrize(

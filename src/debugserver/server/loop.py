@@ -11,6 +11,8 @@ from collections.abc import Callable
 Callback = Callable[[], object]
 
 ENDING_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_LONGEST_WAIT = 86400.0
+"""Seconds. poll(2) counts milliseconds in an int, so a month is too long for it."""
 
 
 class Loop:
@@ -46,8 +48,9 @@ class Loop:
             self._selector.unregister(descriptor)
 
     def turn(self, timeout: float | None) -> None:
-        """Wait, for so many seconds at most (None: as long as it takes), and call back for all that is ready."""
-        for key, ready in self._selector.select(timeout):
+        """Wait, for so many seconds at most (None: as long as it takes), and call back for all that is ready. A turn
+        may end early, with nothing ready."""
+        for key, ready in self._selector.select(None if timeout is None else min(timeout, _LONGEST_WAIT)):
             for event in (selectors.EVENT_READ, selectors.EVENT_WRITE):
                 # An earlier callback of this turn may have forgotten the descriptor.
                 callback = self._callbacks.get(key.fd, {}).get(event)
