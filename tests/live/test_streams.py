@@ -208,6 +208,60 @@ def test_a_file_that_cannot_be_opened_is_named() -> None:
     assert "cannot open /no/such/file for the program: No such file or directory." in result.stderr
 
 
+@pytest.fixture
+def fifo(tmp_path: Path) -> Path:
+    os.mkfifo(tmp_path / "fifo")
+    return tmp_path / "fifo"
+
+
+@pytest.mark.parametrize(("stream", "missing"), [("stdin", "writer"), ("stdout", "reader")])
+def test_a_fifo_without_another_side_is_refused_and_the_server_serves_on(
+    serve: Callable[..., Server], fifo: Path, stream: str, missing: str
+) -> None:
+    server = serve(options=("--multi", f"--{stream}={fifo}"))
+    with RspClient.connect(server.address, DEADLINE) as client:
+        client.supported("error-message+")
+        refusal = client.request(b"vRun;" + b"/bin/true".hex().encode())
+        assert f"it is a FIFO without a {missing}; start that first".encode() in refusal
+        assert client.request(b"!") == b"OK"
+
+
+def test_a_program_reads_a_fifo_to_its_end(serve: Callable[..., Server], fifo: Path) -> None:
+    """Its writer has come first, and has written nothing yet."""
+    with partner(*shell(f"exec >{fifo}; read go; echo written")) as writer:
+        wait_until(lambda: waits_in_open(writer.pid), "the writer waits for a reader")
+        server = serve("/bin/cat", options=("--stdio=client", f"--stdin={fifo}"))
+        writer.communicate(b"go\n", DEADLINE)
+        assert run_to_its_end(server)[1] == b"written\n"
+
+
+def test_a_program_writes_to_a_fifo(serve: Callable[..., Server], fifo: Path) -> None:
+    """More than there is room for: it waits, as for any reader."""
+    with partner("/bin/cat", str(fifo)) as reader:
+        wait_until(lambda: waits_in_open(reader.pid), "the reader waits for a writer")
+        server = serve("/usr/bin/seq", "100000", options=(f"--stdout={fifo}",))
+        with connected(server.address) as client:
+            client.resume()
+            output = reader.communicate(timeout=DEADLINE)[0]
+            assert client.wait_stop().kind == "W"
+        assert output == b"".join(b"%d\n" % number for number in range(1, 100001))
+
+
+@contextmanager
+def partner(*command: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Who has the other side of a FIFO."""
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def waits_in_open(pid: int) -> bool:
+    """Whether it is in openat(2), and asleep."""
+    return status(pid, "State").startswith("S") and Path(f"/proc/{pid}/syscall").read_text().startswith("257 ")
+
+
 # Terminals
 
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import os
+import select
 import shlex
 import signal
 import stat
@@ -205,20 +207,50 @@ def _open_all(streams: Streams, opened: contextlib.ExitStack) -> list[int]:
 
 
 def _open(path: str, access: int) -> int:
+    kind = _kind(path)
+    if stat.S_ISCHR(kind):
+        # A terminal is open for both on every descriptor that leads there.
+        access = os.O_RDWR
+    elif access != os.O_RDONLY:
+        access |= os.O_CREAT | os.O_TRUNC
     try:
-        if _is_device(path):
-            # A terminal is open for both on every descriptor that leads there.
-            return os.open(path, os.O_RDWR | os.O_NOCTTY)
-        return os.open(path, access if access == os.O_RDONLY else access | os.O_CREAT | os.O_TRUNC, 0o666)
+        # Whoever opens a FIFO waits for its other side, and a terminal line for its carrier: not we, who have a client.
+        descriptor = os.open(path, access | os.O_NONBLOCK | os.O_NOCTTY, 0o666)
     except OSError as error:
+        if stat.S_ISFIFO(kind) and error.errno == errno.ENXIO:
+            raise _one_sided(path, "reader") from None
         raise LaunchFailed(f"cannot open {path} for the program: {error.strerror}", number=error.errno) from None
+    if stat.S_ISFIFO(kind) and access == os.O_RDONLY and not _has_writer(descriptor):
+        os.close(descriptor)
+        raise _one_sided(path, "writer")
+    os.set_blocking(descriptor, True)
+    return descriptor
 
 
-def _is_device(path: str) -> bool:
+def _kind(path: str) -> int:
     try:
-        return stat.S_ISCHR(os.stat(path).st_mode)
+        return os.stat(path).st_mode
     except OSError:
-        return False
+        return 0
+
+
+def _one_sided(path: str, missing: str) -> LaunchFailed:
+    sentence = f"cannot open {path} for the program: it is a FIFO without a {missing}; start that first"
+    return LaunchFailed(sentence, number=errno.ENXIO)
+
+
+def _has_writer(fifo: int) -> bool:
+    """Whether somebody writes to it, or has done so: then its end, too, is what the program is to read."""
+    poll = select.poll()
+    poll.register(fifo, select.POLLIN)
+    if poll.poll(0):
+        return True
+    # Empty, and nobody has hung up since we opened it. tee(2) can tell, and takes nothing out if that changes now.
+    reader, writer = os.pipe()
+    copied: int = libc.tee(fifo, writer, 1, os.SPLICE_F_NONBLOCK)
+    os.close(reader)
+    os.close(writer)
+    return copied != 0
 
 
 def _our_terminal() -> Foreground | None:
