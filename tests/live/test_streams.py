@@ -143,6 +143,19 @@ def test_in_non_stop_output_is_the_servers(serve: Callable[..., Server]) -> None
         assert client.console == b""
 
 
+def test_in_non_stop_output_is_there_before_the_end_is_told() -> None:
+    """Where both go the same way, as at a terminal."""
+    joined = ["/bin/sh", "-c", 'exec "$@" >&2', "sh", *OURS]
+    with (
+        Server(joined, "--stdio=client", "localhost:0", "/usr/bin/seq", "5000") as server,
+        connected(server.address) as client,
+    ):
+        assert client.request(b"QNonStop:1") == b"OK"
+        assert client.request(b"vCont;c") == b"OK"
+        assert client.wait_notification().startswith(b"Stop:W00")
+        assert server.log.wait_for(r"(\d+)\s+Child exited")[1] == "5000"
+
+
 def test_a_program_that_was_let_go_prints_on_the_servers_output(serve: Callable[..., Server]) -> None:
     server = serve("/usr/bin/seq", "20000", options=("--stdio=client", "--once"))
     with connected(server.address) as client:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from debugserver.stub.console import Route
+from debugserver.stub.settings import Settings
 from debugserver.target.capabilities import ProgramOutput
 from debugserver.target.model import ProcessExit, Stop, StopReason, ThreadId
 from debugserver.testing.fake_target import FakeTarget
@@ -105,6 +106,19 @@ def test_in_non_stop_it_is_the_servers(target: Printing, stub: Stub) -> None:
     target.events = [Stop(MAIN, signal.SIGUSR1, StopReason.SIGNAL)]
     assert send(stub, b"vCont;c").packets == [b"OK"]
     assert target.printed == deque([b"B"])
+
+
+def test_in_non_stop_it_is_passed_on_before_the_end_is_told(target: Printing) -> None:
+    said: list[str] = []
+    settings = Settings()
+    settings.announce = said.append
+    settings.catch_up = lambda: said.append(f"{target.printed.popleft()!r}")
+    stub = connect(target, settings=settings)
+    transcript(stub, [(b"QNonStop:1", b"OK")])
+    target.prints_when_it_runs = (b"B",)
+    target.events = [ProcessExit(MAIN.pid, 0)]
+    assert send(stub, b"vCont;c").notifications == [b"Stop:W00;process:10"]
+    assert said == ["b'B'", "\nChild exited with status 0"]
 
 
 def test_lldb_takes_notifications_in_non_stop(target: Printing) -> None:

@@ -20,8 +20,10 @@ _INTERRUPT, _END_OF_FILE = b"\x03", b"\x04"
 """What a terminal takes for ^C and ^D, unless somebody has changed it."""
 _MOST_PIECES = 1024
 """So many are passed on at a time: somebody may go on printing for good."""
+_MOST_HELD = 64
+"""More than a terminal keeps. Who catches up wants those, and to go on soon."""
 _PATIENCE = 100
-"""Milliseconds that the reader of the last ones has for each."""
+"""Milliseconds that the reader of the last ones has for each: he may be a slow terminal, or have stopped reading."""
 
 
 class Relay:
@@ -50,20 +52,20 @@ class Relay:
         """Pass on what is there, as far as somebody takes it, and stop."""
         self.stop()
         self._loop.forget(self._sink)
-        self._pass_on(_PATIENCE)
+        self._pass_on(_MOST_PIECES)
 
     def catch_up(self) -> None:
-        """Pass on at once what is there, as far as somebody takes it at once."""
-        self._pass_on(0)
+        """Pass on what is there, as far as somebody takes it, before something else is said."""
+        self._pass_on(_MOST_HELD)
         if self._started:
             self._watch()
 
-    def _pass_on(self, patience: int) -> None:
+    def _pass_on(self, most: int) -> None:
         poll = select.poll()
         poll.register(self._sink, select.POLLOUT)
-        for _ in range(_MOST_PIECES):
+        for _ in range(most):
             self._piece = self._piece or self.read()
-            if not (self._piece and poll.poll(patience)):
+            if not (self._piece and poll.poll(_PATIENCE)):
                 return
             self._send()
 
@@ -120,6 +122,10 @@ class OutputSwitch:
             self._to_us.start()
         elif route is Route.CLIENT:
             self._loop.watch(self._descriptor, to_client)
+
+    def catch_up(self) -> None:
+        """What has been printed is for our standard output: pass it on."""
+        self._to_us.catch_up()
 
     def finish(self) -> None:
         """What nobody has got goes to our standard output."""

@@ -220,7 +220,9 @@ class Server:
             return None
         from debugserver.server.relay import OutputSwitch
 
-        return OutputSwitch(self._loop, output)
+        switch = OutputSwitch(self._loop, output)
+        self._settings.catch_up = switch.catch_up
+        return switch
 
     def _make_typist(self) -> Typist | None:
         keyboard = self._target.capability(ProgramInput)

@@ -87,8 +87,11 @@ class Console:
             self._session.settings.print(text)
 
     def flush(self) -> None:
-        """Send all that there is, before the client is told of a stop."""
-        if self._output is None or (self._session.non_stop and not self._takes_notifications):
+        """Send all that there is to whom it is for, before the client is told of a stop."""
+        if self._output is None:
+            return
+        if self._session.non_stop and not self._takes_notifications:
+            self._session.settings.catch_up()
             return
         for _ in range(_MOST_PIECES):
             if not self.pass_on():

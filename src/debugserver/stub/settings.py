@@ -38,6 +38,8 @@ class Settings:
         """Tells the person at the server's terminal; one line, without its end."""
         self.print: Callable[[bytes], None] = _print
         """Prints on our standard output."""
+        self.catch_up: Callable[[], None] = lambda: None
+        """Passes on to our standard output what programs have printed for it, before something else is said."""
         self.announces_exits = True
         """Whether the person at the terminal is told how processes end; a client there says it itself."""
         self.keeps_commands = True
