@@ -139,6 +139,7 @@ def test_a_program_that_cannot_be_started(stub: Stub) -> None:
         b"A2,0,zz", b"QEnvironment:", b"QEnvironment:=x", b"QSetSTDIN:zz", b"QSetSTDOUT:2", b"QSetSTDERR:xx",
         b"QSetDisableASLR:2", b"QSetDisableASLR:", b"QSetDetachOnError:x", b"QLaunchArch:", b"vAttachName;",
         b"vAttachName;zz", b"vAttachWait;", b"vAttachOrWait;zz",
+        b"QEnvironmentReset:x", b"QEnvironmentUnset:", b"QThreadSuffixSupported:1", b"QEnableErrorStrings:1",
     ],
 )  # fmt: skip
 def test_malformed(stub: Stub, target: FakeTarget, packet: bytes) -> None:

@@ -172,6 +172,8 @@ def test_no_process_never_makes_a_reply_empty(idle: Stub, packet: bytes) -> None
         (b"Dx", b"E22"),
         (b"D;xy", b"E22"),
         (b"D;99", b"E22"),
+        (b"D1", b"E22"),
+        (b"D1;10", b"E22"),
         (b"g1", b""),
         (b"G" + b"0" * 30, b"E01"),
         (b"G" + b"0" * 34, b"E01"),
@@ -208,6 +210,9 @@ def test_no_process_never_makes_a_reply_empty(idle: Stub, packet: bytes) -> None
         (b"T99", b"E02"),
         (b"Tp99.10", b"E02"),
         (b"qC:1", b"E22"),
+        (b"qfThreadInfo:1", b"E22"),
+        (b"qSymbol", b"E22"),
+        (b"qSymbol:", b"E22"),
         (b"qXfer:auxv:read::0", b"E22"),
         (b"qXfer:auxv:read::xy,10", b"E22"),
         (b"qXfer:auxv:read::0,xy", b"E22"),
@@ -243,6 +248,14 @@ def test_malformed_or_unknown_arguments_change_nothing(
     assert not target.breakpoints
     assert not target.watchpoints
     assert list(target.processes()) == [MAIN.pid]
+
+
+def test_a_packet_without_arguments_takes_none(target: FakeTarget) -> None:
+    settings = Settings()
+    stub = connect(target, settings=settings)
+    transcript(stub, [(b"!x", b"E22"), (b"QStartNoAckMode:1", b"E22")])
+    assert not settings.extended
+    assert send(stub, b"qC").acknowledgements == [b"+"]
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from debugserver.target.capabilities import Unattended
 from debugserver.target.model import ThreadId, WatchKind
 from debugserver.testing.fake_target import FakeTarget
 from tests.support.agent_expressions import assemble, point, printf
-from tests.support.packets import ask, connect, stop_reply, stopped, transcript
+from tests.support.packets import GDB, LLDB, ask, connect, stop_reply, stopped, transcript
 
 PID = 0x10
 LEFT = "Persistent commands are present, leaving gdbserver attached to the process"
@@ -31,8 +31,8 @@ class World:
         self.settings.print = self.printed.extend
         self.settings.announce = self.said.append
 
-    def connect(self) -> Stub:
-        return connect(self.target, settings=self.settings)
+    def connect(self, offered: bytes = GDB) -> Stub:
+        return connect(self.target, offered, self.settings)
 
 
 @pytest.fixture
@@ -73,16 +73,16 @@ def test_another_process_of_the_client_goes_on(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    ("commands", "detach", "gone"),
+    ("client", "commands", "detach", "gone"),
     [
-        (point(b"Z0,104,1", commands=(EXCLAIM,)), b"D;10", "detached"),
-        (b"Z0,104,1", b"D;10", "detached"),
-        (PERSISTENT, b"D1;10", "left_stopped"),
+        (GDB, point(b"Z0,104,1", commands=(EXCLAIM,)), b"D;10", "detached"),
+        (GDB, b"Z0,104,1", b"D;10", "detached"),
+        (LLDB, PERSISTENT, b"D1;10", "left_stopped"),
     ],
     ids=["not persistent", "no commands", "to stay stopped"],
 )
-def test_otherwise_it_goes(world: World, commands: bytes, detach: bytes, gone: str) -> None:
-    transcript(world.connect(), [(commands, b"OK"), (detach, b"OK")])
+def test_otherwise_it_goes(world: World, client: bytes, commands: bytes, detach: bytes, gone: str) -> None:
+    transcript(world.connect(client), [(commands, b"OK"), (detach, b"OK")])
     assert getattr(world.target, gone) == [PID]
     assert not world.target.unattended()
     assert world.said == ["Detaching from process 16"]

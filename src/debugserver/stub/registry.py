@@ -50,7 +50,7 @@ class Row(NamedTuple):
     `lldb`: how it differs in LLDB's dialect, for the documentation; `of_thread`: LLDB may name the thread that is meant
     behind the arguments (QThreadSuffixSupported); `lldb_errors`: the replies that LLDB gets for kinds of errors, the
     first that fits; `glued`: the arguments follow the name without a separator and may
-    begin with a letter."""
+    begin with a letter; `bare`: there are no arguments, and any is an error."""
 
     name: str
     handler: Callable[..., Reply]
@@ -63,6 +63,7 @@ class Row(NamedTuple):
     of_thread: bool
     lldb_errors: Mapping[type[Exception], bytes]
     glued: bool
+    bare: bool
 
     @property
     def summary(self) -> str:
@@ -99,6 +100,7 @@ def packet(
     of_thread: bool = False,
     lldb_errors: Mapping[type[Exception], bytes] = NO_ERRORS,
     glued: bool = False,
+    bare: bool = False,
 ) -> Callable[[Handler], Handler]:
     """Enter a handler: `(session, args)`, or `(session, capability, args)` if it needs one."""
 
@@ -106,7 +108,7 @@ def packet(
         if name in PACKETS:
             raise ValueError(f"packet {name} has two handlers")
         PACKETS[name] = Row(
-            name, handler, needs, feature, no_process, explains, dialects, lldb, of_thread, lldb_errors, glued
+            name, handler, needs, feature, no_process, explains, dialects, lldb, of_thread, lldb_errors, glued, bare
         )
         return handler
 

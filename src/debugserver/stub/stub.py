@@ -243,6 +243,8 @@ class Stub:
             if row.no_process is not None and not self._target.has_process():
                 number = self._lldb_error(row, NoSuchProcess) or fields.error(row.no_process)
                 return self._error(number, "no process is being debugged")
+            if row.bare and args:
+                raise MalformedPacket("this packet takes no arguments")
             if row.of_thread and self.session.thread_suffix:
                 reply = self._answer_of_thread(entry, args)
             else:

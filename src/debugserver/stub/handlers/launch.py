@@ -172,8 +172,8 @@ def _name(args: bytes) -> str:
 def detach(session: Session, detacher: Detach, args: bytes) -> Reply:
     """Let a process go, unharmed; without a pid, the current one. `1` before the pid: it stays stopped."""
     stopped, separator, pid_text = args.partition(b";")
-    if stopped not in (b"", b"1"):
-        raise MalformedPacket("D takes 1 and ;pid")
+    if stopped and (stopped != b"1" or session.dialect is not Dialect.LLDB):
+        raise MalformedPacket("D takes ;pid, and from LLDB 1 before it")
     pids = [fields.number(pid_text)] if separator else _meant_by_default(session)
     for pid in pids:
         if pid not in session.target.processes():

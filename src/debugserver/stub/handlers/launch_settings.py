@@ -79,11 +79,14 @@ def _environment(session: Session, launcher: Launch) -> dict[str, str]:
 @packet("QEnvironmentUnset", needs=Launch, feature="QEnvironmentUnset+")
 def unset_environment(session: Session, launcher: Launch, args: bytes) -> Reply:
     """Unset a variable for programs to be started."""
-    session.settings_for_launch(launcher).environment.pop(fields.text(args), None)
+    name = fields.text(args)
+    if not name:
+        raise MalformedPacket("NAME is needed")
+    session.settings_for_launch(launcher).environment.pop(name, None)
     return b"OK"
 
 
-@packet("QEnvironmentReset", needs=Launch, feature="QEnvironmentReset+")
+@packet("QEnvironmentReset", needs=Launch, feature="QEnvironmentReset+", bare=True)
 def reset_environment(session: Session, launcher: Launch, args: bytes) -> Reply:
     """Start programs with the server's own environment again."""
     session.settings_for_launch(launcher).environment = launcher.launch_settings().environment

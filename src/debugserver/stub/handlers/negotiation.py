@@ -50,14 +50,14 @@ def _advertised(session: Session) -> dict[str, str | bool]:
     return advertised
 
 
-@packet("QStartNoAckMode", feature="QStartNoAckMode+")
+@packet("QStartNoAckMode", feature="QStartNoAckMode+", bare=True)
 def start_no_ack_mode(session: Session, args: bytes) -> Reply:
     """Neither side acknowledges packets from now on, and the client's checksums are not judged."""
     session.acknowledge = False
     return b"OK"
 
 
-@packet("QThreadSuffixSupported", feature="QThreadSuffixSupported+", dialects=LLDB_ONLY)
+@packet("QThreadSuffixSupported", feature="QThreadSuffixSupported+", dialects=LLDB_ONLY, bare=True)
 def accept_thread_suffix(session: Session, args: bytes) -> Reply:
     """Packets may name the thread that they mean, behind their arguments; from now on signals have native numbers."""
     session.thread_suffix = True
@@ -65,14 +65,14 @@ def accept_thread_suffix(session: Session, args: bytes) -> Reply:
     return b"OK"
 
 
-@packet("QListThreadsInStopReply", feature="QListThreadsInStopReply+", dialects=LLDB_ONLY)
+@packet("QListThreadsInStopReply", feature="QListThreadsInStopReply+", dialects=LLDB_ONLY, bare=True)
 def list_threads_in_stops(session: Session, args: bytes) -> Reply:
     """Stop replies list all threads from now on, where they are, and why they stopped."""
     session.lists_threads = True
     return b"OK"
 
 
-@packet("QEnableErrorStrings", dialects=LLDB_ONLY)
+@packet("QEnableErrorStrings", dialects=LLDB_ONLY, bare=True)
 def enable_error_strings(session: Session, args: bytes) -> Reply:
     """Errors have a sentence from now on, in hex behind the number; but for `E37` and `Eff` of LLDB's non-stop."""
     session.error_strings = True
@@ -95,7 +95,7 @@ def test_speed(session: Session, args: bytes) -> Reply:
     return b"data:%b;" % (_LETTERS * (size // len(_LETTERS) + 1))[:size] if size else b"OK"
 
 
-@packet("!")
+@packet("!", bare=True)
 def extended_mode(session: Session, args: bytes) -> Reply:
     """The server stays when the last process is gone."""
     session.settings.extended = True

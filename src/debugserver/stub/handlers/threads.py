@@ -80,31 +80,23 @@ def thread_alive(session: Session, args: bytes) -> Reply:
     return b"OK"
 
 
-@packet("qC", no_process=_NO_PROCESS, lldb_errors={NoSuchProcess: NO_CURRENT_PROCESS})
+@packet("qC", no_process=_NO_PROCESS, lldb_errors={NoSuchProcess: NO_CURRENT_PROCESS}, bare=True)
 def current_thread(session: Session, args: bytes) -> Reply:
     """Name the current thread."""
-    _without_arguments(args)
     return b"QC" + session.encode_thread(session.thread())
 
 
-def _without_arguments(args: bytes) -> None:
-    if args:
-        raise MalformedPacket("this packet takes no arguments")
-
-
-@packet("qfThreadInfo", no_process=_NO_PROCESS)
+@packet("qfThreadInfo", no_process=_NO_PROCESS, bare=True)
 def first_threads(session: Session, args: bytes) -> Reply:
     """List the threads, all in one reply."""
-    _without_arguments(args)
     session.thread_list_started = True
     target = session.target
     return b"m" + b",".join(session.encode_thread(t) for pid in target.processes() for t in target.threads(pid))
 
 
-@packet("qsThreadInfo", no_process=_NO_PROCESS)
+@packet("qsThreadInfo", no_process=_NO_PROCESS, bare=True)
 def more_threads(session: Session, args: bytes) -> Reply:
     """End the list that qfThreadInfo began."""
-    _without_arguments(args)
     if not session.thread_list_started:
         raise TargetError("qfThreadInfo comes first")
     session.thread_list_started = False
@@ -141,7 +133,9 @@ def was_attached(session: Session, args: bytes) -> Reply:
 
 @packet("qSymbol")
 def offer_symbols(session: Session, args: bytes) -> Reply:
-    """The client offers to look up symbols: none are needed."""
+    """The client offers to look up symbols (`:`), or tells of one (`value:name`): none are needed."""
+    if b":" not in args:
+        raise MalformedPacket("value:name is needed")
     return b"OK"
 
 
