@@ -119,6 +119,15 @@ def test_a_statically_linked_program() -> None:
         assert storage(process).thread_local_address(ThreadId(process.pid, own.tid), offset, 0) == own.address
 
 
+@pytest.mark.parametrize("flags", [[], ["-static"], ["-static-pie"]], ids=["dynamic", "static", "static-pie"])
+def test_a_program_that_has_only_been_started(flags: list[str]) -> None:
+    """Before the C library has set the thread pointer, it is 0."""
+    with WaitingProcess(compile_program("thread_locals", *flags)) as process:
+        process.thread_pointers[process.pid] = 0
+        with pytest.raises(TargetError, match="not set up"):
+            storage(process).thread_local_address(ThreadId(process.pid, process.pid), 0, 0)
+
+
 def test_a_program_without_any() -> None:
     with WaitingProcess(compile_program("waits")) as process:
         process.thread_pointers[process.pid] = 0x1000

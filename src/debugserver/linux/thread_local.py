@@ -56,7 +56,10 @@ class LinuxThreadLocalStorage(ThreadLocalStorage):
             value = self._registers.read_register(thread, architecture.by_name[name].number)
             return int.from_bytes(value, architecture.byteorder)
 
-        return architecture.thread_pointer(read)
+        # Where a program is started, and in one without a C library for ever, there is no thread-local storage.
+        if not (pointer := architecture.thread_pointer(read)):
+            raise TargetError("the thread has not set up its thread-local variables yet: they have no address")
+        return pointer
 
 
 def _thread_local_segment(segments: list[Segment]) -> Segment | None:
