@@ -211,7 +211,8 @@ def _not_dumpable(case: _Case) -> Explanation | None:
     if case.may_trace_all:
         return None
     try:
-        owner = os.stat(case.process.path).st_uid
+        # Not the directory's own, which stays the user's: everybody may look into it.
+        owner = os.stat(f"{case.process.path}/status").st_uid
     except OSError:
         return None
     if owner == case.process.uid:
