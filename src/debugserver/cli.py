@@ -223,7 +223,7 @@ def _take_hold(line: CommandLine, target: Target) -> None:
         thread = launcher.launch(line.launch)
         line.settings.announce(f"Process {line.launch.program} created; pid = {thread.pid}")
     elif line.attach and (attacher := target.capability(Attach)):
-        pid = line.pid or _find_process(target, line.process_name)
+        pid = _find_process(target, line.process_name) if line.process_name else line.pid
         attacher.attach(pid)
         line.settings.announce(f"Attached; pid = {pid}")
 

@@ -81,6 +81,8 @@ def _reverse_connect(line: CommandLine, _: str) -> None:
 
 
 def _attach(line: CommandLine, value: str) -> None:
+    if not value:
+        raise UsageError("argument to '--attach' is missing", "It is the pid or the name of a process.")
     line.attach = True
     if value.isdecimal():
         line.pid = int(value)

@@ -351,7 +351,7 @@ def _quote_lightly(argument: str) -> str:
 
 
 def _pid(operands: list[str]) -> int:
-    if len(operands) != 1 or not operands[0].isdecimal():
+    if len(operands) != 1 or not operands[0].removeprefix("-").isdecimal():
         raise UsageError("--attach needs COMM and one PID", "debugserver --attach :2345 4711")
     return int(operands[0])
 

@@ -54,6 +54,10 @@ def test_every_option_of_gdbserver_is_known() -> None:
         (("stdio", ""), 1, "No program to debug\nExiting\n"),
         (("nowhere.invalid:0", "prog"), 1, "nowhere.invalid:0: cannot resolve name: "),
         (("udp:localhost:0", "prog"), 1, "udp:localhost:0: the protocol needs a reliable stream"),
+        (("--attach", ":0", "0"), 1, "Cannot attach to process 0: there is no such process\n"),
+        (("--attach", ":0", "-5"), 1, "Cannot attach to process -5: there is no such process\n"),
+        (("--attach", ":0", "4294967297"), 1, "Cannot attach to process 4294967297: there is no such process\n"),
+        (("gdbserver", "--attach=", ":0"), 2, "argument to '--attach' is missing\n"),
     ],
 )
 def test_failures_have_a_code_and_a_message(arguments: tuple[str, ...], code: int, message: str) -> None:

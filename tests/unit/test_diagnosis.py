@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from debugserver.linux import ptrace
 from debugserver.linux.diagnosis import explain_attach, explain_launch
 from debugserver.target.model import LaunchSettings, ProcessExit
 from tests.support.processes import DEADLINE
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from debugserver.errors import AttachRefused, LaunchFailed
 
 PID = 4711
+PR_SET_DUMPABLE = 4
 # Nobody but root can give files away, so the owner of the made-up /proc is whoever runs the test.
 USER_ID = os.getuid() or 1000
 USER = "\t".join([str(USER_ID)] * 4)
@@ -60,7 +62,9 @@ class FakeProc:
         fields = {key: value for part in status for key, value in part.items()}
         (directory / "status").write_text("".join(f"{key}:\t{value}\n" for key, value in fields.items()))
         if os.getuid() == 0:
-            os.chown(directory, *(int(fields.get("Uid", "0").split()[0]),) * 2)
+            owner = int(fields.get("Uid", "0").split()[0])
+            for path in (directory, directory / "status"):
+                os.chown(path, owner, owner)
 
     def user_namespace(self, pid: int | str, number: int) -> None:
         (self.root / str(pid) / "ns" / "user").symlink_to(f"user:[{number}]")
@@ -154,7 +158,7 @@ def test_a_user_namespace_that_only_its_map_tells(proc: FakeProc, its: str, expl
 @needs_root
 def test_not_dumpable(proc: FakeProc) -> None:
     proc.process(PID, ORDINARY)
-    os.chown(proc.root / str(PID), 0, 0)
+    os.chown(proc.root / str(PID) / "status", 0, 0)
     assert_says(proc.explain(), "not dumpable", "root")
 
 
@@ -193,22 +197,51 @@ def test_what_nobody_foresaw_is_the_systems_own_message(proc: FakeProc) -> None:
     assert proc.explain(errno.EIO).cause == f"Cannot attach to process {PID}: Input/output error"
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="needs root to become another user")
-def test_another_user_for_real() -> None:
-    """A process of nobody tries to attach to one of root."""
+def attach_as_nobody(pid: int) -> str:
+    """What is said of it."""
     script = f"""
 import sys; sys.path.insert(0, {str(SOURCE)!r})
 from debugserver.linux import diagnosis, ptrace
 import os; os.setresgid(65534, 65534, 65534); os.setresuid(65534, 65534, 65534)
 try:
-    ptrace.seize({os.getpid()}, 0)
+    ptrace.seize({pid}, 0)
 except OSError as error:
-    print(diagnosis.explain_attach({os.getpid()}, error))
+    print(diagnosis.explain_attach({pid}, error))
 """
-    result = subprocess.run(
+    return subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=DEADLINE, check=True
-    )
-    assert "it belongs to uid 0, debugserver runs as uid 65534 without CAP_SYS_PTRACE" in result.stdout
+    ).stdout
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root to become another user")
+def test_another_user_for_real() -> None:
+    """A process of nobody tries to attach to one of root."""
+    said = attach_as_nobody(os.getpid())
+    assert "it belongs to uid 0, debugserver runs as uid 65534 without CAP_SYS_PTRACE" in said
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root to become another user")
+def test_not_dumpable_for_real() -> None:
+    """A process of nobody tries to attach to another one of nobody, which has asked not to be dumped (prctl(2))."""
+    script = f"""
+import ctypes, os, sys
+os.setresgid(65534, 65534, 65534); os.setresuid(65534, 65534, 65534)
+ctypes.CDLL(None).prctl({PR_SET_DUMPABLE}, 0)
+print(flush=True); sys.stdin.read()
+"""
+    with subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        process.stdout.readline()
+        said = attach_as_nobody(process.pid)
+    assert "it is not dumpable" in said
+    assert said.endswith("run debugserver as root\n")
+
+
+@pytest.mark.parametrize("pid", [0, -5, (1 << 32) + 1, (1 << 64) + 1])
+def test_what_is_no_pid_is_no_process(pid: int) -> None:
+    """The kernel looks at 32 bits of it, and finds init."""
+    with pytest.raises(ProcessLookupError):
+        ptrace.seize(pid, 0)
 
 
 def failed(program: str | Path, end: ProcessExit | None, failure: OSError | None = None) -> LaunchFailed:

@@ -43,6 +43,7 @@ _GET_SYSCALL_INFO = 0x420E
 _GET_RSEQ_CONFIGURATION = 0x420F
 _RSEQ_CONFIGURATION_SIZE = 24
 _PEEKSIGINFO_SHARED = 1
+_HIGHEST_TID = (1 << 31) - 1
 
 OPTION_SYSCALL_GOOD = 1 << 0
 OPTION_FORK = 1 << 1
@@ -151,6 +152,9 @@ def _error(number: int, request: int, tid: int) -> TargetError:
 
 def seize(tid: int, options: int) -> None:
     """PTRACE_SEIZE: attach without stopping. Raises the bare OSError, for a diagnosis."""
+    if not 0 < tid <= _HIGHEST_TID:
+        # The kernel would take the lower 32 bits for it.
+        raise OSError(errno.ESRCH, os.strerror(errno.ESRCH))
     if _ptrace(_SEIZE, tid, 0, options) == -1:
         number = ctypes.get_errno()
         ctypes.set_errno(0)
