@@ -22,6 +22,8 @@ class Log:
         self._settings = settings
         self._file = ""
         self._descriptor = _STANDARD_ERROR
+        self._has_complained = False
+        """Of this file."""
 
     def bytes(self, component: str, what: str, data: bytes) -> None:
         """Log what went over the wire, cut where it is long."""
@@ -51,14 +53,25 @@ class Log:
         if self._settings.debug_file != self._file:
             self._reopen()
         stamp = f"{time.monotonic():.6f} " if self._settings.debug_timestamps else ""
-        os.write(self._descriptor, f"{stamp}[{component}] {text}\n".encode())
+        try:
+            os.write(self._descriptor, f"{stamp}[{component}] {text}\n".encode(errors="backslashreplace"))
+        except OSError as error:
+            # What the log tells of goes on without it.
+            self._complain("write", error)
 
     def _reopen(self) -> None:
         self.close()
         self._file = self._settings.debug_file
+        self._has_complained = False
         if not self._file:
             return
         try:
             self._descriptor = os.open(self._file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
         except OSError as error:
-            self._settings.announce(f"Cannot open debug file {self._file}: {error.strerror}")
+            self._complain("open", error)
+
+    def _complain(self, what: str, error: OSError) -> None:
+        """Once of a file; of standard error, there is nowhere to."""
+        if self._file and not self._has_complained:
+            self._has_complained = True
+            self._settings.announce(f"Cannot {what} debug file {self._file}: {error.strerror}")
