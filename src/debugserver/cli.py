@@ -39,13 +39,10 @@ def main(arguments: list[str] | None = None) -> int:
         return _demonstrate(words[1:])
     try:
         line, serve = _parse(words)
+        return _print(line.information) if line.information else _run(serve)
     except UsageError as error:
         _say(str(error))
         return _WRONG_USAGE
-    if line.information:
-        print(line.information)
-        return 0
-    return _run(serve)
 
 
 def _parse(words: list[str]) -> tuple[CommandLine, Callable[[], None]]:
@@ -78,9 +75,26 @@ def _demonstrate(words: list[str]) -> int:
     try:
         return demo.main(words)
     except BrokenPipeError:
-        # Nobody reads on (`debugserver demo | head`); nor is there anybody to be told so when Python ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        # Nobody reads on (`debugserver demo | head`).
+        _drop_output()
         return _FAILED
+
+
+def _print(text: str) -> int:
+    """Standard output may be full, and nobody may read it (`debugserver --help | head`)."""
+    try:
+        print(text, flush=True)
+    except OSError as error:
+        _drop_output()
+        if not isinstance(error, BrokenPipeError):
+            _say(f"Cannot write to standard output: {error.strerror}.")
+        return _FAILED
+    return 0
+
+
+def _drop_output() -> None:
+    """What has not been printed yet is tried again when Python ends, and would be complained of."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def _run(serve: Callable[[], None]) -> int:
