@@ -104,6 +104,8 @@ def _run(serve: Callable[[], None]) -> int:
         _say(f"{failure.outcome or failure.cause}.")
     except Refused as refusal:
         _say(f"{refusal.cause}\n{refusal.remedy}".rstrip())
+    except UsageError:
+        raise
     except ConfigurationError as error:
         _say(str(error))
     else:
@@ -134,7 +136,7 @@ def _serve(line: CommandLine) -> None:
         if endpoint.notice:
             settings.announce(endpoint.notice)
         settings.announces_exits = settings.keeps_commands = not endpoint.shares_terminal
-        settings.slow_line = endpoint.is_slow
+        settings.serial_line = endpoint.is_serial
         log = Log(settings)
         terminal = _make_terminal(line)
         target = _make_target(line, terminal, log)

@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from typing import TYPE_CHECKING
 
 import pytest
 
 from debugserver import __version__
 from tests.support.server import SOURCE, gnu_gdbserver
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
 
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+
+def run(
+    *arguments: str, stdout: int = subprocess.PIPE, pass_fds: Sequence[int] = ()
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "debugserver", *arguments],
         cwd=SOURCE,
-        capture_output=True,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
         text=True,
         timeout=20,
         check=False,
         stdin=subprocess.DEVNULL,
+        pass_fds=pass_fds,
     )
 
 
@@ -33,6 +43,31 @@ def test_help_goes_to_standard_output_and_usage_to_standard_error() -> None:
     assert (asked.returncode, asked.stderr) == (0, "")
     assert (wrong.returncode, wrong.stdout) == (2, "")
     assert asked.stdout.strip() == wrong.stderr.strip()
+
+
+def test_nobody_needs_to_read_the_help() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    result = run("--help", stdout=writer)
+    os.close(writer)
+    assert (result.returncode, result.stderr) == (1, "")
+
+
+def test_standard_output_may_be_full() -> None:
+    with open("/dev/full", "w") as full:
+        result = run("--help", stdout=full.fileno())
+    assert (result.returncode, result.stderr) == (1, "Cannot write to standard output: No space left on device.\n")
+
+
+def test_a_regular_file_is_no_client_and_no_program_is_started(tmp_path: Path) -> None:
+    mark = tmp_path / "started"
+    with open(tmp_path / "file", "w+") as file:
+        descriptor = file.fileno()
+        result = run(f"fd:{descriptor}", "/bin/touch", str(mark), pass_fds=[descriptor])
+    assert result.returncode == 1
+    assert result.stderr.startswith(f"fd:{descriptor} is neither a socket nor a terminal\nIt has to be ")
+    assert "created" not in result.stderr
+    assert not mark.exists()
 
 
 def test_every_option_of_gdbserver_is_known() -> None:
@@ -53,6 +88,7 @@ def test_every_option_of_gdbserver_is_known() -> None:
         (("--disable-packet=nonsense", ":0", "prog"), 2, 'Don\'t know how to disable "nonsense".\n'),
         (("stdio", ""), 1, "No program to debug\nExiting\n"),
         (("nowhere.invalid:0", "prog"), 1, "nowhere.invalid:0: cannot resolve name: "),
+        (("unix:", "prog"), 2, "unix: names no socket\nWrite unix:PATH"),
         (("udp:localhost:0", "prog"), 1, "udp:localhost:0: the protocol needs a reliable stream"),
         (("--attach", ":0", "0"), 1, "Cannot attach to process 0: there is no such process\n"),
         (("--attach", ":0", "-5"), 1, "Cannot attach to process -5: there is no such process\n"),

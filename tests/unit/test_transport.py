@@ -91,6 +91,8 @@ def test_tcp_listens_on_loopback_unless_a_host_is_named(comm: str, address: str)
         ("fd:x", "not an open descriptor"),
         ("fd:99999", "not an open descriptor"),
         ("unix:/nowhere/socket", "No such file or directory"),
+        ("unix:", "names no socket"),
+        ("unix:@", "names no socket"),
         ("unix:" + "x" * 200, "too long"),
     ],
 )
@@ -175,6 +177,14 @@ def test_a_client_that_resets_is_gone_and_sending_to_it_is_no_error(
     assert not connection.pending
 
 
+def test_a_client_that_resets_before_it_is_accepted_is_none() -> None:
+    with closing(listen(":0")) as listener:
+        with socket.create_connection(("127.0.0.1", port_of(listener))) as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        assert select.select([listener], [], [], DEADLINE)[0]
+        assert listener.accept() is None
+
+
 def test_a_unix_socket_is_its_owners_and_leaves_no_file(tmp_path: Path) -> None:
     path = tmp_path / "socket"
     listener = listen(f"unix:{path}")
@@ -233,6 +243,42 @@ def test_an_inherited_connected_socket_is_a_connection() -> None:
         assert theirs.recv(10) == b""
 
 
+def test_one_of_a_pair_is_called_by_its_number() -> None:
+    ours, theirs = socket.socketpair()
+    number = ours.detach()
+    with theirs, closing(transport.parse(f"fd:{number}").open()) as connection:
+        assert isinstance(connection, Connection)
+        assert connection.greeting == f"Remote debugging using fd:{number}"
+
+
+@pytest.mark.parametrize(
+    ("family", "kind", "message"),
+    [
+        (socket.AF_INET, socket.SOCK_DGRAM, "no stream socket"),
+        (socket.AF_UNIX, socket.SOCK_SEQPACKET, "no stream socket"),
+        (socket.AF_INET, socket.SOCK_STREAM, "neither listens nor is connected"),
+        (socket.AF_UNIX, socket.SOCK_STREAM, "neither listens nor is connected"),
+    ],
+)
+def test_an_inherited_socket_has_to_reach_a_client(
+    family: socket.AddressFamily, kind: socket.SocketKind, message: str
+) -> None:
+    with socket.socket(family, kind) as inherited:
+        with pytest.raises(ConfigurationError, match=message) as caught:
+            transport.parse(f"fd:{inherited.fileno()}").open()
+        assert "It has to be a stream socket" in caught.value.remedy
+        inherited.getsockname()
+
+
+def test_an_inherited_file_reaches_no_client() -> None:
+    descriptor = os.open("/dev/null", os.O_RDWR)
+    try:
+        with pytest.raises(ConfigurationError, match="neither a socket nor a terminal"):
+            transport.parse(f"fd:{descriptor}").open()
+    finally:
+        os.close(descriptor)
+
+
 def test_an_inherited_listening_socket_is_listened_on() -> None:
     inherited = socket.create_server(("127.0.0.1", 0))
     port = inherited.getsockname()[1]
@@ -252,11 +298,14 @@ def test_an_inherited_descriptor_has_to_go_both_ways() -> None:
         os.close(writer)
 
 
-def test_a_terminal_is_raw_while_it_is_used() -> None:
+@pytest.mark.parametrize("inherited", [False, True])
+def test_a_terminal_is_raw_while_it_is_used(inherited: bool) -> None:
     master, slave = pty.openpty()
     try:
         before = termios.tcgetattr(slave)
-        connection = transport.parse(os.ttyname(slave)).open()
+        endpoint = transport.parse(f"fd:{os.dup(slave)}" if inherited else os.ttyname(slave))
+        connection = endpoint.open()
+        assert endpoint.is_serial
         assert isinstance(connection, Connection)
         every_byte = bytes(range(256))
         os.write(master, every_byte)

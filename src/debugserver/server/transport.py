@@ -11,11 +11,12 @@ import stat
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
-from debugserver.errors import ConfigurationError
+from debugserver.errors import ConfigurationError, UsageError
 from debugserver.server.connection import Connection
 
 _LOOPBACK = "127.0.0.1"
 _BACKLOG = 8
+_STREAM_FAMILIES = (socket.AF_UNIX, socket.AF_INET, socket.AF_INET6)
 _COMM_FORMS = "COMM is PORT, HOST:PORT, unix:PATH, /dev/TTY, fd:N, connect:HOST:PORT or - (standard input and output)"
 _CONNECT_TIMEOUT = 10.0
 """Seconds for a client that listens to take us."""
@@ -51,7 +52,11 @@ class Listener:
             client, _ = self._socket.accept()
         except OSError:
             return None
-        return _socket_connection(client)
+        try:
+            return _socket_connection(client)
+        except OSError:
+            client.close()
+            return None
 
     def abandon(self) -> None:
         """Another process goes on listening."""
@@ -74,8 +79,8 @@ class Endpoint(ABC):
     """Whether the client sits at the server's own terminal."""
     reopens = False
     """Whether it can be opened again when the client has gone."""
-    is_slow = False
-    """Whether every byte counts."""
+    is_serial = False
+    """Whether it is a terminal line, once it is open."""
 
     @abstractmethod
     def open(self) -> Listener | Connection:
@@ -131,6 +136,8 @@ class Unix(Endpoint):
     """`unix:PATH`, or `unix:@NAME` in the abstract namespace (unix(7))."""
 
     def __init__(self, path: str) -> None:
+        if not path.removeprefix("@"):
+            raise UsageError(f"unix:{path} names no socket", "Write unix:PATH, or unix:@NAME for an abstract one.")
         self._path = path
 
     def open(self) -> Listener:
@@ -180,7 +187,7 @@ class SerialLine(Endpoint):
     """`/dev/ttyX`: a terminal device, made raw for as long as it is used."""
 
     reopens = True
-    is_slow = True
+    is_serial = True
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -193,13 +200,7 @@ class SerialLine(Endpoint):
         if not os.isatty(descriptor):
             os.close(descriptor)
             raise self._refusal("not a terminal")
-        return Connection(
-            descriptor,
-            descriptor,
-            peer=self._path,
-            greeting=f"Remote debugging using {self._path}",
-            on_close=_make_raw(descriptor),
-        )
+        return _terminal_connection(descriptor, self._path)
 
     def _refusal(self, reason: str) -> ConfigurationError:
         return ConfigurationError(f"Could not open remote device: {self._path}: {reason}.", f"{_COMM_FORMS}.")
@@ -213,14 +214,35 @@ class Inherited(Endpoint):
 
     def open(self) -> Listener | Connection:
         descriptor = self._descriptor()
+        if os.isatty(descriptor):
+            self.is_serial = True
+            return _terminal_connection(descriptor, f"fd:{descriptor}")
         if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
-            name = f"fd:{descriptor}"
-            return Connection(descriptor, descriptor, peer=name, greeting=f"Remote debugging using {name}")
+            raise self._refusal("neither a socket nor a terminal")
         os.set_inheritable(descriptor, False)
         inherited = socket.socket(fileno=descriptor)
+        try:
+            return self._serve(inherited)
+        except ConfigurationError:
+            # It stays open: it is whoever started us that has opened it.
+            inherited.detach()
+            raise
+
+    def _serve(self, inherited: socket.socket) -> Listener | Connection:
+        if inherited.family not in _STREAM_FAMILIES or inherited.type != socket.SOCK_STREAM:
+            raise self._refusal("no stream socket of TCP or Unix")
         if inherited.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
             return Listener(inherited)
-        return _socket_connection(inherited)
+        try:
+            return _socket_connection(inherited)
+        except OSError as error:
+            raise self._refusal("a socket that neither listens nor is connected") from error
+
+    def _refusal(self, what: str) -> ConfigurationError:
+        return ConfigurationError(
+            f"fd:{self._number} is {what}",
+            "It has to be a stream socket (TCP or Unix) that listens or is connected, or a terminal.",
+        )
 
     def _descriptor(self) -> int:
         """Its number, if it can be read and written."""
@@ -232,7 +254,7 @@ class Inherited(Endpoint):
         except (ValueError, OverflowError, OSError) as error:
             raise ConfigurationError(f"fd:{self._number} is not an open descriptor", f"{_COMM_FORMS}.") from error
         if mode != os.O_RDWR:
-            raise ConfigurationError(f"fd:{self._number} is not open for both reading and writing")
+            raise self._refusal("not open for both reading and writing")
         return descriptor
 
 
@@ -294,17 +316,32 @@ def _connect(family: socket.AddressFamily, address: tuple[object, ...]) -> socke
 
 
 def _socket_connection(client: socket.socket) -> Connection:
+    """OSError: it is not connected, or no longer."""
+    address = client.getpeername()
     if client.family == socket.AF_UNIX:
-        name = f"socket {_unix_name(client.getsockname())}"
-        peer, greeting = name, f"Remote debugging from {name}"
+        if name := _unix_name(client.getsockname()):
+            peer, greeting = f"socket {name}", f"Remote debugging from socket {name}"
+        else:
+            # One of a pair, which was inherited.
+            peer, greeting = f"fd:{client.fileno()}", f"Remote debugging using fd:{client.fileno()}"
     else:
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         # A client whose machine is gone never hangs up.
         client.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        host, port = client.getpeername()[:2]
+        host, port = address[:2]
         peer, greeting = f"{host}:{port}", f"Remote debugging from host {host}, port {port}"
     descriptor = client.detach()
     return Connection(descriptor, descriptor, peer=peer, greeting=greeting)
+
+
+def _terminal_connection(descriptor: int, name: str) -> Connection:
+    return Connection(
+        descriptor,
+        descriptor,
+        peer=name,
+        greeting=f"Remote debugging using {name}",
+        on_close=_make_raw(descriptor),
+    )
 
 
 def _unix_name(address: str | bytes) -> str:

@@ -46,8 +46,8 @@ class Settings:
         """Whether breakpoints' commands may persist; a client that has started us ends us when it goes."""
         self.report_bug: Callable[[bytes, Exception], None] = self._announce_bug
         """Told of a packet whose handler failed in a way that nobody foresaw."""
-        self.slow_line = False
-        """Whether every byte to the client counts: a serial line takes a tenth of a millisecond for it."""
+        self.serial_line = False
+        """Whether every byte to the client counts, which takes a tenth of a millisecond, and no client hangs up."""
         self.exit_requested = False
 
     def _announce_bug(self, payload: bytes, error: Exception) -> None:

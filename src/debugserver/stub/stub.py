@@ -294,7 +294,7 @@ class Stub:
     def _reply(self, payload: bytes) -> None:
         if payload != self._last_payload:
             self._last_payload = payload
-            if len(payload) > _ONE_SEGMENT or self._settings.slow_line:
+            if len(payload) > _ONE_SEGMENT or self._settings.serial_line:
                 payload = self._shorten(payload)
             self._last_frame = framing.encode_packet(payload)
         self._output.append(self._last_frame)
