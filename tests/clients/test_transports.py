@@ -81,6 +81,16 @@ def test_terminal_line(gdb: Gdb, program: Path) -> None:
         assert server.wait() == 0
 
 
+def test_one_client_after_another_on_a_line_where_nobody_hangs_up(gdb: Gdb, program: Path) -> None:
+    with serial_line() as (ours, theirs), started("--multi", ours, program) as server:
+        server.log.wait_for(rf"^Remote debugging using {ours}$")
+        for _ in range(2):
+            out = gdb.remote(theirs, "break add", "run", "kill", program=program, extended=True)
+            expect(out, r"Breakpoint 1, add \(a=1, b=2\)", r"killed")
+            assert "Packet instead of Ack" not in out
+        assert server.process.poll() is None
+
+
 @contextmanager
 def serial_line() -> Iterator[tuple[str, str]]:
     pairs = [pty.openpty(), pty.openpty()]

@@ -920,6 +920,16 @@ def test_acknowledgements(stub: Stub) -> None:
     assert take(stub) == ([], [b"QCp10.10"], [])
 
 
+def test_a_serial_line_keeps_acknowledgements() -> None:
+    """Bytes get lost on it; and the client that comes next, which nothing announces, waits for them."""
+    settings = Settings()
+    settings.serial_line = True
+    stub = Stub(two_threads(), settings)
+    assert "QStartNoAckMode" not in advertised(ask(stub, b"qSupported:" + GDB))
+    assert send(stub, b"QStartNoAckMode") == ([b"+"], [b""], [])
+    assert send(stub, b"qC").acknowledgements == [b"+"]
+
+
 # Monitor
 
 

@@ -45,6 +45,8 @@ if TYPE_CHECKING:
 
 _ONE_SEGMENT = 1024
 """Bytes of a reply that travel as fast as fewer of them, but on a slow line."""
+_NOT_ON_SERIAL_LINES = frozenset({"QStartNoAckMode"})
+"""Bytes get lost there; and the next client, whom no connection announces, waits for acknowledgements."""
 _FORGET_CLIENT: tuple[tuple[type[Any], Callable[[Any], None]], ...] = (
     (Allocation, lambda allocation: allocation.clear_allocations()),
     (SoftwareBreakpoints, lambda breakpoints: breakpoints.clear_breakpoints()),
@@ -66,7 +68,9 @@ class Stub:
         self._target = target
         self._settings = settings
         self._unattended = target.capability(Unattended)
-        self._table = bind(target, settings.disabled_packets)
+        self._table = bind(
+            target, settings.disabled_packets | (_NOT_ON_SERIAL_LINES if settings.serial_line else set())
+        )
         self.session = Session(target, self._table, settings)
         self.session.console = self._send_console
         self.session.answer = self._answer
