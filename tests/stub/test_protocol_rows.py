@@ -27,6 +27,7 @@ from debugserver.target.model import (
 from debugserver.testing.fake_target import FakeTarget
 from tests.support.packets import (
     GDB,
+    LLDB,
     NO_REPLY,
     ask,
     connect,
@@ -928,6 +929,32 @@ def test_a_serial_line_keeps_acknowledgements() -> None:
     assert "QStartNoAckMode" not in advertised(ask(stub, b"qSupported:" + GDB))
     assert send(stub, b"QStartNoAckMode") == ([b"+"], [b""], [])
     assert send(stub, b"qC").acknowledgements == [b"+"]
+
+
+def test_another_gdb_on_a_serial_line_begins_anew() -> None:
+    """Nobody hangs up there: what the one before set, and had agreed on, goes as if it had."""
+    settings = Settings()
+    settings.serial_line = True
+    target = two_threads(script=happens())
+    stub = connect(target, LLDB, settings)
+    transcript(stub, [(b"QThreadSuffixSupported", b"OK"), (b"QNonStop:1", b"OK"), (b"Z0,104,1", b"OK")])
+    transcript(stub, [(b"Z2,100,4", b"OK"), (b"vCont;c", b"OK")])
+    assert target.running(MAIN)
+    assert ask(stub, b"qSupported:" + GDB)
+    assert not target.running(MAIN)
+    assert not target.breakpoints
+    assert not target.watchpoints
+    assert stop_reply(ask(stub, b"?")) == stopped(0, "p10.10")
+
+
+def test_another_gdb_on_a_serial_line_does_not_wait_for_what_the_last_one_asked() -> None:
+    settings = Settings()
+    settings.serial_line = True
+    stub = connect(two_threads(), settings=settings)
+    stub.receive_data(frame(b"vAttachWait;6e6f6e65") + frame(b"qC"))
+    assert take(stub).packets == []
+    stub.receive_data(frame(b"qSupported:" + GDB))
+    assert len(take(stub).packets) == 1
 
 
 # Monitor

@@ -72,6 +72,14 @@ def test_another_process_of_the_client_goes_on(world: World) -> None:
     assert list(world.target.unattended()) == [PID]
 
 
+def test_another_client_on_a_serial_line_takes_it_back(world: World) -> None:
+    world.settings.serial_line = True
+    stub = world.connect()
+    transcript(stub, [(PERSISTENT, b"OK"), (b"D;10", b"OK"), (b"?", b"W00")])
+    assert ask(stub, b"qSupported:" + GDB)
+    assert ask(stub, b"qC") == b"QCp10.10"
+
+
 @pytest.mark.parametrize(
     ("client", "commands", "detach", "gone"),
     [

@@ -71,14 +71,7 @@ class Stub:
         self._table = bind(
             target, settings.disabled_packets | (_NOT_ON_SERIAL_LINES if settings.serial_line else set())
         )
-        self.session = Session(target, self._table, settings)
-        self.session.console = self._send_console
-        self.session.answer = self._answer
-        self._console = Console(self.session, target.capability(ProgramOutput), self._notify)
-        self.session.flush_output = self._console.flush
-        self.session.next_output = self._console.next_piece
-        self.session.print = self._console.print
-        self.session.stops = self._stops = Stops(self.session, target.capability(Execution), self._reply, self._notify)
+        self._begin()
         self._reader = FrameReader(PACKET_SIZE)
         self._output: list[bytes] = []
         self._last_payload: bytes | None = None
@@ -89,6 +82,18 @@ class Stub:
         self._work_due: float | None = None
         """The monotonic time up to which it has nothing to do; None: it goes on."""
         self._waiting_packets: deque[bytes] = deque()
+
+    def _begin(self) -> None:
+        """With nothing agreed on."""
+        target = self._target
+        self.session = Session(target, self._table, self._settings)
+        self.session.console = self._send_console
+        self.session.answer = self._answer
+        self._console = Console(self.session, target.capability(ProgramOutput), self._notify)
+        self.session.flush_output = self._console.flush
+        self.session.next_output = self._console.next_piece
+        self.session.print = self._console.print
+        self.session.stops = self._stops = Stops(self.session, target.capability(Execution), self._reply, self._notify)
 
     @property
     def ended(self) -> bool:
@@ -149,12 +154,21 @@ class Stub:
             if isinstance(frame, bytes):
                 if self.session.acknowledge:
                     self._acknowledge()
+                if self._settings.serial_line and _is_gdbs_first(frame):
+                    self._begin_anew()
                 if self._work is None:
                     self._handle_packet(frame)
                 else:
                     self._waiting_packets.append(frame)
             else:
                 self._receive_control(frame)
+
+    def _begin_anew(self) -> None:
+        """Nobody hangs up on a serial line: another client has come, and what the last one left goes with it."""
+        self.close()
+        self._waiting_packets.clear()
+        self._begin()
+        self._take_back()
 
     def _receive_control(self, control: Control) -> None:
         if control is Control.INTERRUPT:
@@ -179,9 +193,13 @@ class Stub:
     def _greet(self, frames: Sequence[Frame]) -> Sequence[Frame]:
         """Whoever just connects, and says nothing, takes no process back that was left unattended."""
         frames = self._without_retries(frames)
-        if self._greeted and self._unattended is not None:
-            self._unattended.take_back()
+        if self._greeted:
+            self._take_back()
         return frames
+
+    def _take_back(self) -> None:
+        if self._unattended is not None:
+            self._unattended.take_back()
 
     def _without_retries(self, frames: Sequence[Frame]) -> Sequence[Frame]:
         """A client that starts us (on a pipe) may send its first packet again before we are up: it wants one reply."""
@@ -317,3 +335,8 @@ class Stub:
     def _resend(self) -> None:
         if self.session.acknowledge and self._last_frame:
             self._output.append(self._last_frame)
+
+
+def _is_gdbs_first(packet: bytes) -> bool:
+    """GDB asks this once, and before all else; LLDB does so again after an exec."""
+    return packet.startswith(b"qSupported") and b"vContSupported+" in packet
