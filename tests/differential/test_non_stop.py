@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.differential import OFFERED, Side, kind, whole
-from tests.support.processes import Output, end_process, status, thread_ids, wait_until
+from tests.support.processes import Output, end_process, is_stopped, send_to_thread, status, thread_ids, wait_until
 from tests.support.programs import compile_program
 
 if TYPE_CHECKING:
@@ -244,6 +244,22 @@ def test_fork(non_stop: Both) -> None:
     non_stop(scenario, "fork")
 
 
+def test_the_parent_is_let_go_while_a_fork_is_in_flight(non_stop: Both) -> None:
+    """The client hears of the fork, and lets go of the child itself."""
+
+    def scenario(side: Side) -> Iterator[object]:
+        parent = side.pid
+        yield ok(side, b"vCont;c")
+        assert b"fork:" in side.client.wait_notification()
+        (child,) = set(side.threads()) - {parent}
+        yield side.ask(b"D;%x" % parent)
+        yield fetched(side)
+        yield side.ask(b"D;%x" % child)
+        yield side.wait_gone(parent)
+
+    non_stop(scenario, "fork")
+
+
 def test_vfork_and_the_child_is_let_go(non_stop: Both) -> None:
     def scenario(side: Side) -> Iterator[object]:
         parent = side.pid
@@ -303,6 +319,26 @@ def test_back_to_all_stop(non_stop: Both) -> None:
         yield event(side, side.ask(b"vCont;c"))
 
     non_stop(scenario, "spin")
+
+
+def test_back_to_all_stop_while_stops_are_queued(both: Both) -> None:
+    """`?` tells the one in flight, and the next resumes tell the others."""
+
+    def scenario(side: Side) -> Iterator[object]:
+        yield ok(side, b"QNonStop:1")
+        yield ok(side, b"vCont;c")
+        side.output.wait_for("ready")
+        pid, *tids = side.threads()
+        send_to_thread(pid, tids[3], signal.SIGUSR1)
+        yield event(side, side.client.wait_notification().removeprefix(b"Stop:"))
+        for tid, number in ((tids[4], signal.SIGUSR2), (tids[5], 40)):
+            send_to_thread(pid, tid, number)
+        wait_until(lambda: is_stopped(pid, tids[4]) and is_stopped(pid, tids[5]), "they have stopped")
+        yield ok(side, b"QNonStop:0")
+        yield event(side, side.ask(b"?"))
+        yield sorted((event(side, side.ask(b"vCont;c")) for _ in range(2)), key=repr)
+
+    both(scenario, "localhost:0", compile_program("ten_threads", "-no-pie"))
 
 
 @pytest.mark.parametrize("running", [True, False])

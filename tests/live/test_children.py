@@ -198,6 +198,44 @@ def test_a_clone_is_killed_with_its_process(debug: Callable[..., Session], memor
     wait_until(lambda: is_gone(clone), "the clone ends")
 
 
+def let_go(session: Session, pid: int) -> None:
+    session.expect_ok(f"D;{pid:x}")
+
+
+def kill(session: Session, pid: int) -> None:
+    session.expect_ok(f"vKill;{pid:x}")
+
+
+def hear_of_it_in_all_stop(session: Session, pid: int) -> None:
+    session.expect_ok("QNonStop:0")
+    assert session.ask("?")[:3] == "T05", "the thread whose birth was in flight"
+    while (child := child_of(session.go())) is None:
+        pass  # births and ends of threads
+    let_go(session, child[0])
+    let_go(session, pid)
+
+
+def leave_it_to_the_next_client(session: Session, pid: int) -> None:
+    session.close()
+    with Session(session.server, compile_program("forks", *STATIC), WITH_EVENTS) as after:
+        assert {process for process, _ in after.ids()} == {pid}, "the child is let go, since nobody was told of it"
+        let_go(after, pid)
+
+
+@pytest.mark.parametrize("leave", [let_go, kill, hear_of_it_in_all_stop, leave_it_to_the_next_client])
+def test_a_child_whose_birth_is_queued(debug: Callable[..., Session], leave: Callable[[Session, int], None]) -> None:
+    """Its parent's other threads came first, and the client acknowledges nothing: the child is lost in no way out."""
+    session = debug("forks", offered=WITH_EVENTS)
+    pid = session.pid
+    session.expect_ok("QNonStop:1")
+    session.expect_ok("QThreadEvents:1")
+    session.expect_ok("vCont;c")
+    assert b"create:" in session.client.wait_notification()
+    wait_until(lambda: len(session.ids()) == 6, "all threads are there, and the first child")
+    leave(session, pid)
+    wait_until(lambda: not group_members(pid), "parent and children end")
+
+
 def test_killed_while_it_forks(connect: Callable[..., Session]) -> None:
     """A child whose parent could not tell of it any more is let go, too: it runs to its end."""
     program = compile_program("forks_on", *STATIC)

@@ -10,13 +10,16 @@ import pytest
 
 from debugserver.testing.client import RspClient
 from tests.live.running import running
-from tests.live.session import PLAIN, states
-from tests.support.processes import status, wait_until
+from tests.live.session import PLAIN, SIGUSR1, SIGUSR2, states
+from tests.support.processes import is_stopped, send_to_thread, status, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.support.server import Server
+
+SIG40 = 52
+"""GDB's number (gdb/signals.def)."""
 
 
 def test_a_stop_is_told_again_until_it_is_acknowledged(serve: Callable[..., Server]) -> None:
@@ -34,6 +37,34 @@ def test_a_stop_is_told_again_until_it_is_acknowledged(serve: Callable[..., Serv
         client.notifications.clear()
         with pytest.raises(TimeoutError):
             client.wait_notification(0.5)
+
+
+def test_stops_that_are_not_acknowledged_are_told_to_the_next_client(serve: Callable[..., Server]) -> None:
+    numbers = {int(signal.SIGUSR1): SIGUSR1, int(signal.SIGUSR2): SIGUSR2, 40: SIG40}
+    with running("ten_threads") as program:
+        server = serve(program.pid, options=("--attach",))
+        with RspClient.connect(server.address) as client:
+            client.supported(PLAIN)
+            assert client.request(b"QNonStop:1") == b"OK"
+            assert client.request(b"vCont;c") == b"OK"
+            tids = program.read("ids", 4, len(numbers))
+            for tid, number in zip(tids, numbers, strict=True):
+                send_to_thread(program.pid, tid, number)
+            assert client.wait_notification().startswith(b"Stop:T")
+            wait_until(lambda: all(is_stopped(program.pid, tid) for tid in tids), "they have stopped")
+        with RspClient.connect(server.address) as client:
+            client.supported(PLAIN)
+            told = set()
+            for _ in numbers:
+                client.resume(b"vCont;c")
+                told.add(client.wait_stop().signal)
+            assert told == set(numbers.values())
+            client.resume(b"vCont;c")
+            client.interrupt()
+            assert client.wait_stop().signal == signal.SIGINT, "nothing is told twice"
+            assert client.request(b"D") == b"OK"
+        program.write("done", 1)
+        assert program.process.wait(20) == 0
 
 
 def test_the_end_of_a_process_says_itself_that_nothing_runs(serve: Callable[..., Server]) -> None:

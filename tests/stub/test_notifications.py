@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from debugserver.stub.settings import Settings
-from debugserver.target.model import ProcessExit, Stop, StopReason, ThreadExit, ThreadId
+from debugserver.target.model import Action, ActionKind, ProcessExit, Stop, StopReason, ThreadExit, ThreadId
 from debugserver.testing.fake_target import FakeTarget
 from tests.support.packets import ask, connect, connect_lldb, frame, send, stop_reply, stopped, take, transcript
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from debugserver.stub.stub import Stub
-    from debugserver.target.model import Action, Event
+    from debugserver.target.model import Event
     from tests.support.packets import Sent
 
 FIRST, SECOND = ThreadId(0x10, 0x10), ThreadId(0x20, 0x20)
@@ -317,11 +317,10 @@ def test_interrupting_what_stands() -> None:
 # Back to all-stop
 
 
-def test_going_back_to_all_stop_stops_everything_and_forgets_the_queue() -> None:
+def test_going_back_to_all_stop_stops_everything() -> None:
     target, threads = ten_threads()
     stub = connect_non_stop(target)
     transcript(stub, [(b"vCont;c", b"OK")])
-    happen(stub, target, *map(signalled, threads[:3]))
     transcript(stub, [(b"QNonStop:0", b"OK")])
     assert not any(map(target.running, threads))
     assert stop_reply(ask(stub, b"?")).pairs
@@ -330,6 +329,50 @@ def test_going_back_to_all_stop_stops_everything_and_forgets_the_queue() -> None
     assert sent.notifications == []
     assert threads_of(sent.packets) == ["p10.15"]
     assert not any(map(target.running, threads))
+
+
+def test_what_is_queued_is_told_in_all_stop() -> None:
+    """What is in flight by `?`, as by GNU gdbserver; it is not told again."""
+    target, threads = ten_threads()
+    stub = connect_non_stop(target)
+    transcript(stub, [(b"vCont;c", b"OK")])
+    happen(stub, target, *map(signalled, threads[4:7]))
+    transcript(stub, [(b"QNonStop:0", b"OK")])
+    told = [ask(stub, packet) or b"" for packet in (b"?", b"vCont;c", b"vCont;c")]
+    assert [stop_reply(reply) for reply in told] == [stopped(30, f"p10.{tid:x}") for tid in (0x14, 0x15, 0x16)]
+    assert ask(stub, b"vCont;c") is None
+
+
+def test_what_is_in_flight_of_a_process_that_was_killed_is_no_state() -> None:
+    target, threads = ten_threads()
+    target.add_process(SECOND.pid)
+    stub = connect_non_stop(target)
+    transcript(stub, [(b"vCont;c", b"OK")])
+    happen(stub, target, signalled(threads[3]))
+    transcript(stub, [(b"vKill;10", b"OK"), (b"QNonStop:0", b"OK")])
+    assert stop_reply(ask(stub, b"?")) == stopped(0, "p20.20")
+
+
+def test_the_end_that_is_queued_is_told_in_all_stop() -> None:
+    target, _ = ten_threads()
+    target.add_process(SECOND.pid)
+    stub = connect_non_stop(target)
+    transcript(stub, [(b"vCont;c", b"OK")])
+    happen(stub, target, signalled(SECOND), ProcessExit(0x10, 3))
+    transcript(stub, [(b"QNonStop:0", b"OK")])
+    assert stop_reply(ask(stub, b"?")) == stopped(30, "p20.20")
+    transcript(stub, [(b"vCont;c", b"W03;process:10")])
+
+
+def test_the_end_that_waits_in_all_stop_is_told_in_non_stop() -> None:
+    target = FakeTarget(script=never)
+    for pid in (FIRST.pid, SECOND.pid):
+        target.add_process(pid)
+    stub = connect(target)
+    target.resume({FIRST: Action(ActionKind.CONTINUE), SECOND: Action(ActionKind.CONTINUE)})
+    happen(stub, target, ProcessExit(FIRST.pid, 3))
+    assert send(stub, b"QNonStop:1").notifications == [b"Stop:W03;process:10"]
+    transcript(stub, [(b"vStopped", b"OK")])
 
 
 def test_what_happened_while_going_back_is_told_at_the_next_resume() -> None:
@@ -437,9 +480,25 @@ def test_the_queue_of_another_client_is_not_inherited() -> None:
     assert len(threads_of([reply, *acknowledge_all(second)])) == 10
 
 
+def test_what_a_client_has_not_acknowledged_is_told_to_the_next_one() -> None:
+    target, threads = ten_threads()
+    first = connect_non_stop(target)
+    transcript(first, [(b"vCont;c", b"OK")])
+    happen(first, target, *map(signalled, threads[:4]))
+    assert threads_of([ask(first, b"vStopped") or b""]) == ["p10.11"]
+    first.close()
+    second = connect(target)
+    told = [stop_reply(ask(second, b"vCont;c")) for _ in range(3)]
+    assert told == [stopped(30, f"p10.{tid:x}") for tid in (0x11, 0x12, 0x13)]
+    assert ask(second, b"vCont;c") is None
+
+
+@pytest.mark.parametrize(("packet", "gone"), [(b"D;10", "detached"), (b"vKill;10", "killed")])
 @pytest.mark.parametrize("acknowledged", [0, 1])
-def test_children_that_a_client_knows_nothing_of_go_with_their_parent(acknowledged: int) -> None:
-    """The birth in flight has not been heard of when D comes, since a client acknowledges first what it has heard."""
+def test_children_that_a_client_knows_nothing_of_go_with_their_parent(
+    acknowledged: int, packet: bytes, gone: str
+) -> None:
+    """Of the birth in flight it has heard, and lets go of that child itself: GNU gdbserver says OK."""
     children = [ThreadId(0x30, 0x30), ThreadId(0x40, 0x40)]
     parents = [FIRST, ThreadId(FIRST.pid, 0x11)]
     births = [
@@ -455,8 +514,11 @@ def test_children_that_a_client_knows_nothing_of_go_with_their_parent(acknowledg
     notified(stub, b"vCont;c:p10.-1")
     for _ in range(acknowledged):
         assert b"fork:p40.40" in (ask(stub, b"vStopped") or b"")
-    transcript(stub, [(b"D;10", b"OK")])
-    assert list(target.processes()) == [child.pid for child in children[:acknowledged]]
+    transcript(stub, [(packet, b"OK")])
+    told, untold = children[: acknowledged + 1], children[acknowledged + 1 :]
+    assert list(target.processes()) == [child.pid for child in told]
+    assert getattr(target, gone) == [*(child.pid for child in untold), FIRST.pid]
+    transcript(stub, [(b"vStopped", b"OK"), *((b"D;%x" % child.pid, b"OK") for child in told)])
 
 
 LLDB = b"xmlRegisters=i386"

@@ -37,6 +37,8 @@ _LASTING = frozenset(
     }
 )
 """Reasons that still hold when somebody asks again."""
+_NOTHING_TO_KEEP = frozenset({StopReason.STEP, StopReason.HALTED})
+"""Of these stops nothing is lost if they are told to nobody: the thread stands where it stands."""
 _OF_THREADS = frozenset({StopReason.CLONE, StopReason.THREAD_CREATED})
 _OF_PROCESSES = frozenset({StopReason.FORK, StopReason.VFORK, StopReason.VFORK_DONE, StopReason.EXEC})
 _OF_DEBUG_REGISTERS = frozenset(
@@ -63,6 +65,7 @@ class LinuxExecution(Execution):
         if thread.process.inherited:
             unattended.end_inheritance(self._tracer, thread.process)
         thread.resumed = True
+        thread.reported = None
         thread.action = action
         thread.halt_reported = False
         if thread.group_stopped:
@@ -173,11 +176,24 @@ class LinuxExecution(Execution):
         thread.resumed = False
         if event.child is not None and (child := tracer.table.find_tid(event.child.tid)):
             child.announced = child.process.announced = True
+        thread.reported = event
         thread.last_stop = event if event.reason in _LASTING else Stop(thread.id, event.signal, StopReason.SIGNAL)
         self._latest = thread.id
         if event.reason is not StopReason.SOFTWARE_BREAKPOINT:
             conditions.note_other_stop(thread)
         return event
+
+    def give_back(self, stops: Sequence[Stop]) -> None:
+        table = self._tracer.table
+        for stop in stops:
+            thread = table.find_tid(stop.thread.tid)
+            if thread is None or thread.reported is not stop or stop.reason in _NOTHING_TO_KEEP:
+                continue
+            thread.event = stop
+            thread.reported = None
+            thread.last_stop = Stop(thread.id, 0, StopReason.HALTED)
+            if stop.child is not None and (child := table.find_tid(stop.child.tid)):
+                (child if child.process is thread.process else child.process).announced = False
 
     def wait(self, milliseconds: int) -> None:
         self._tracer.wait(milliseconds / 1000)

@@ -253,7 +253,7 @@ def _keep_only(tracer: Tracer, thread: LinuxThread, former: int) -> None:
     caller = process.threads.get(former, thread)
     thread.resumed = caller.resumed
     thread.action = caller.action
-    thread.event = None
+    thread.event = thread.reported = None
     thread.passing.clear()
     thread.in_vfork = False
     thread.reports_clones = thread.reports_exit = False

@@ -46,6 +46,7 @@ class LinuxThread:
         "passing",
         "process",
         "range_stops",
+        "reported",
         "reports_clones",
         "reports_exit",
         "resumed",
@@ -74,6 +75,8 @@ class LinuxThread:
         self.event: Stop | None = None
         """What happened and was not reported yet; the thread is stopped by it."""
         self.last_stop = Stop(self.id, 0, StopReason.HALTED)
+        self.reported: Stop | None = None
+        """The event that was reported when it last stopped; None once the client has resumed it."""
         self.signal = 0
         """Delivered when it next runs."""
         self.signal_stop = False

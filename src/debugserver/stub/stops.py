@@ -252,11 +252,28 @@ class Stops:
 
     def set_mode(self, *, non_stop: bool) -> None:
         """Switch between all-stop and non-stop. Going to all-stop stops everything."""
-        if not non_stop and self._session.non_stop and self._execution is not None:
+        if non_stop == self._session.non_stop:
+            return
+        if not non_stop and self._execution is not None:
             self._execution.halt_all()
+        self._give_back(self._take_out(lambda event: isinstance(event, Stop)))
+        if self._session.non_stop and self._unreported:
+            self._make_current(self._unreported.popleft())
         self._session.non_stop = non_stop
-        self._unreported.clear()
         self.deadline = None
+        if non_stop:
+            self._enqueue(*self._take_out(lambda event: True))
+
+    def _make_current(self, told: Event) -> None:
+        """What the client may have taken no notice of is what `?` tells."""
+        if isinstance(told, Stop) and self._session.target.has_thread(told.thread):
+            self._session.general_thread = told.thread
+
+    def close(self) -> None:
+        """The client is gone: everything stops where it is, and what it did not acknowledge is news to the next one."""
+        if self._execution is not None:
+            self._execution.halt_all()
+        self._give_back(self._unreported)
 
     def unreported_threads(self) -> set[ThreadId]:
         """Those of which a stop is queued, or their birth: what a client asks of one was meant for a thread that runs,
@@ -308,7 +325,7 @@ class Stops:
             return
         if isinstance(event, ProcessExit):
             pid = event.pid
-            self._drop(lambda queued: isinstance(queued, Stop) and queued.thread.pid == pid)
+            self._take_out(lambda queued: isinstance(queued, Stop) and queued.thread.pid == pid)
         self._session.flush_output()
         if self._interrupted:
             event = self._mark_interrupt(event)
@@ -359,21 +376,23 @@ class Stops:
         # LLDB waits for one even if there was no process.
         return self.encode(ends[-1]) if ends else stop_reply.encode_exit(0, self._session.encode_signal(signal.SIGKILL))
 
-    def forget(self, pid: int) -> None:
-        """The process was let go or killed at the client's wish: nothing more of it is reported."""
-        self._drop(lambda event: _process_of(event) == pid)
+    def leave(self, pid: int) -> None:
+        """The process is about to be let go or killed at the client's wish: nothing more of it is reported. Children of
+        which the client was not told go with it; the one whose birth is in flight is the client's."""
+        self._give_back(self._take_out(lambda event: _process_of(event) == pid))
 
-    def _drop(self, is_stale: Callable[[Event], bool]) -> None:
-        # The one in flight keeps its place: the client will acknowledge it.
+    def _give_back(self, events: Iterable[Event]) -> None:
+        if self._execution is not None:
+            self._execution.give_back([event for event in events if isinstance(event, Stop)])
+
+    def _take_out(self, is_meant: Callable[[Event], bool]) -> list[Event]:
+        """Out of the queue. The one in flight keeps its place: the client will acknowledge it."""
         in_flight = 1 if self._session.non_stop else 0
-        self._unreported = deque(
-            event for place, event in enumerate(self._unreported) if place < in_flight or not is_stale(event)
-        )
-
-    def unreported_children(self, pid: int) -> list[int]:
-        """The children of a process whose birth the client has not been told of, or has not acknowledged."""
-        stops = [event for event in self._unreported if isinstance(event, Stop) and event.thread.pid == pid]
-        return [stop.child.pid for stop in stops if stop.child is not None and stop.child.pid != pid]
+        queue = tuple(self._unreported)
+        taken = [event for event in queue[in_flight:] if is_meant(event)]
+        kept = [event for event in queue[in_flight:] if not is_meant(event)]
+        self._unreported = deque((*queue[:in_flight], *kept))
+        return taken
 
     def encode(self, event: Event) -> bytes:
         """The stop reply for an event, with all that this client understands."""

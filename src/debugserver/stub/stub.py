@@ -236,8 +236,7 @@ class Stub:
             self._work.close()
             self._work = self._work_due = None
         self.session.print = self._settings.print
-        if execution := self._target.capability(Execution):
-            execution.halt_all()
+        self._stops.close()
         for kind, forget in _FORGET_CLIENT:
             if capability := self._target.capability(kind):
                 forget(capability)

@@ -131,6 +131,10 @@ class Execution(ABC):
         """The next end of a process, or None at once; stops stay with their threads until `next_event`."""
         return None
 
+    def give_back(self, stops: Sequence[Stop]) -> None:  # noqa: B027 - of a single thread, `last_stop` says it all
+        """Stops that `next_event` returned and the client was not told of: they wait again until their threads are
+        resumed. Not so the end of a step, a halt, and what a thread that was resumed since had stopped for."""
+
     @abstractmethod
     def wait(self, milliseconds: int) -> None:
         """Return as soon as `next_event` may have news, at the latest after this time."""

@@ -372,6 +372,12 @@ class FakeTarget(
             return stop
         return None
 
+    def give_back(self, stops: Sequence[Stop]) -> None:
+        for stop in reversed(stops):
+            if self._stops.get(stop.thread) is stop and stop.thread not in self._running:
+                self._events.appendleft(stop)
+                self._stand(Stop(stop.thread, 0, StopReason.HALTED))
+
     def _reportable(self, event: Event) -> bool:
         if isinstance(event, ProcessExit):
             return any(thread.pid == event.pid for thread in self._running)
@@ -463,6 +469,8 @@ class FakeTarget(
         return leader
 
     def detach(self, pid: int, *, stopped: bool = False) -> None:
+        for child in self._untold_children(pid):
+            self.detach(child)
         if self.stays(pid) and not stopped:
             self._leave(pid)
             return
@@ -494,8 +502,15 @@ class FakeTarget(
         return ends
 
     def kill(self, pid: int) -> None:
+        for child in self._untold_children(pid):
+            self.kill(child)
         self.remove_process(pid)
         self.killed.append(pid)
+
+    def _untold_children(self, pid: int) -> list[int]:
+        """The processes whose birth in this one has not been reported."""
+        stops = [event for event in self._events if isinstance(event, Stop) and event.thread.pid == pid]
+        return [stop.child.pid for stop in stops if stop.child is not None and stop.child.pid != pid]
 
     def launch_settings(self) -> LaunchSettings:
         return self.defaults.copy()

@@ -188,13 +188,10 @@ def _meant_by_default(session: Session) -> list[int]:
 
 
 def _detach(session: Session, detacher: Detach, pid: int, *, stopped: bool) -> None:
-    # The client lets go of those children itself that it knows of.
-    for each in (*session.stops.unreported_children(pid), pid):
-        if each in session.target.processes():
-            if each == pid:
-                session.settings.announce(_parting_line(session, pid, stopped=stopped))
-            detacher.detach(each, stopped=stopped)
-            _forget(session, each)
+    session.settings.announce(_parting_line(session, pid, stopped=stopped))
+    session.stops.leave(pid)
+    detacher.detach(pid, stopped=stopped)
+    session.forget_process(pid)
 
 
 def _parting_line(session: Session, pid: int, *, stopped: bool) -> str:
@@ -209,20 +206,20 @@ def supports_detaching_stopped(session: Session, detacher: Detach, args: bytes) 
     return b"OK"
 
 
-def _forget(session: Session, pid: int) -> None:
-    session.stops.forget(pid)
-    session.forget_process(pid)
-
-
 @packet("vKill", needs=Kill, no_process=errno.EPERM)
 def kill_process(session: Session, killer: Kill, args: bytes) -> Reply:
     """End a process."""
     pid = fields.number(args)
     if pid not in session.target.processes():
         raise MalformedPacket(f"process {pid} is not being debugged")
-    killer.kill(pid)
-    _forget(session, pid)
+    _kill(session, killer, pid)
     return b"OK"
+
+
+def _kill(session: Session, killer: Kill, pid: int) -> None:
+    session.stops.leave(pid)
+    killer.kill(pid)
+    session.forget_process(pid)
 
 
 @packet("k", needs=Kill, lldb="The reply is `X09`, of each process; in non-stop, they are notifications.")
@@ -236,8 +233,7 @@ def _kill_all(session: Session, killer: Kill) -> Sequence[int]:
     session.settings.announce("Killing all inferiors")
     pids = tuple(session.target.processes())
     for pid in pids:
-        killer.kill(pid)
-        _forget(session, pid)
+        _kill(session, killer, pid)
     return pids
 
 
