@@ -67,6 +67,29 @@ def test_stops_that_are_not_acknowledged_are_told_to_the_next_client(serve: Call
         assert program.process.wait(20) == 0
 
 
+def test_system_calls_that_nobody_catches_any_more_are_not_told_to_the_next_client(
+    serve: Callable[..., Server],
+) -> None:
+    with running("ten_threads") as program:
+        server = serve(program.pid, options=("--attach",))
+        with RspClient.connect(server.address) as client:
+            client.supported(PLAIN)
+            assert client.request(b"QNonStop:1") == b"OK"
+            assert client.request(b"QCatchSyscalls:1") == b"OK"
+            assert client.request(b"vCont;c") == b"OK"
+            assert b"syscall_entry:" in client.wait_notification()
+        with RspClient.connect(server.address) as client:
+            client.supported(PLAIN)
+            client.resume(b"vCont;c")
+            before = sum(program.read("turns", 8, 10))
+            wait_until(lambda: sum(program.read("turns", 8, 10)) > before, "it runs")
+            client.interrupt()
+            assert client.wait_stop().signal == signal.SIGINT
+            assert client.request(b"D") == b"OK"
+        program.write("done", 1)
+        assert program.process.wait(20) == 0
+
+
 def test_the_end_of_a_process_says_itself_that_nothing_runs(serve: Callable[..., Server]) -> None:
     """Also where the server hears of the ends of all its threads at once. GDB takes an `N` for the end of all."""
     with running("mixed_code", 4) as program:

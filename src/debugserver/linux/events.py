@@ -138,10 +138,9 @@ def _passes(tracer: Tracer, thread: LinuxThread, number: int) -> bool:
 
 
 def _classify_system_call(thread: LinuxThread) -> bool:
-    caught = thread.process.caught_system_calls
     # An int to the kernel, and unsigned to the client: of a call that is suppressed it is -1.
     number = registers.read_system_call(thread) & 0xFFFF_FFFF
-    if caught is not None and (not caught or number in caught):
+    if thread.process.catches(number):
         entry = ptrace.enters_system_call(thread.tid)
         reason = StopReason.SYSCALL_ENTRY if entry else StopReason.SYSCALL_RETURN
         thread.event = Stop(thread.id, signal.SIGTRAP, reason, number=number)

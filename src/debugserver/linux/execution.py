@@ -41,6 +41,7 @@ _NOTHING_TO_KEEP = frozenset({StopReason.STEP, StopReason.HALTED})
 """Of these stops nothing is lost if they are told to nobody: the thread stands where it stands."""
 _OF_THREADS = frozenset({StopReason.CLONE, StopReason.THREAD_CREATED})
 _OF_PROCESSES = frozenset({StopReason.FORK, StopReason.VFORK, StopReason.VFORK_DONE, StopReason.EXEC})
+_OF_SYSTEM_CALLS = frozenset({StopReason.SYSCALL_ENTRY, StopReason.SYSCALL_RETURN})
 _OF_DEBUG_REGISTERS = frozenset(
     {StopReason.HARDWARE_BREAKPOINT, StopReason.WRITE_WATCHPOINT, StopReason.ACCESS_WATCHPOINT}
 )
@@ -113,6 +114,8 @@ class LinuxExecution(Execution):
         if event.reason in _OF_PROCESSES:
             gone = event.child is not None and self._tracer.table.find_tid(event.child.tid) is None
             return gone or event.reason not in self._tracer.reported
+        if event.reason in _OF_SYSTEM_CALLS:
+            return not thread.process.catches(event.number)
         if event.reason in _OF_DEBUG_REGISTERS:
             return not thread.process.watchpoints.watches(event.address)
         if event.reason is StopReason.SOFTWARE_BREAKPOINT:

@@ -191,6 +191,11 @@ class LinuxProcess:
                 return True
         return False
 
+    def catches(self, system_call: int) -> bool:
+        """Whether the client wants to be told of it."""
+        caught = self.caught_system_calls
+        return caught is not None and (not caught or system_call in caught)
+
     @property
     def is_guest(self) -> bool:
         """Whether clients are never to see it."""
