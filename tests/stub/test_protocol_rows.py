@@ -791,6 +791,38 @@ def test_the_last_resumed_thread_ends() -> None:
     transcript(connect(target), [(b"vCont;c:p10.11", b"N")])
 
 
+@pytest.mark.parametrize(
+    ("packet", "replies"),
+    [(b"D", [b"OK"]), (b"D;10", [b"OK"]), (b"vKill;10", [b"OK"]), (b"k", []), (b"R00", []), (b"QNonStop:1", [b"OK"])],
+)
+def test_a_client_that_no_longer_waits_for_the_stop(packet: bytes, replies: list[bytes]) -> None:
+    """What it asks for instead has one reply or none, as ever, and no stop reply follows."""
+    target = two_threads(script=happens())
+    stub = connect(target)
+    transcript(stub, [(b"vCont;c", None), (packet, replies[0] if replies else None)])
+    stub.target_event()
+    assert take(stub).packets == []
+
+
+@pytest.mark.parametrize("packet", [b"?", b"vCont;t"])
+def test_a_client_that_asks_for_the_state_while_it_waits_for_the_stop(packet: bytes) -> None:
+    stub = connect(two_threads(script=happens()))
+    transcript(stub, [(b"vCont;c", None)])
+    assert stop_reply(ask(stub, packet)) == stopped(0, "p10.10")
+    stub.target_event()
+    assert take(stub).packets == []
+
+
+def test_a_process_is_let_go_while_another_one_is_waited_for() -> None:
+    target = two_threads(script=happens())
+    target.add_process(0x20)
+    stub = connect(target)
+    transcript(stub, [(b"vCont;c", None), (b"D;20", b"OK")])
+    target.happen(SIGNALLED)
+    stub.target_event()
+    assert stop_reply(take(stub).packets[0]).signal == 30
+
+
 def test_stopping_a_thread_in_non_stop(target: FakeTarget) -> None:
     stub = non_stop(target)
     transcript(stub, [(b"vCont;c:p10.11", b"OK")])

@@ -218,11 +218,13 @@ class Stops:
             return stop_reply.encode_exit(0, 0, None)
 
     def current(self) -> bytes:
-        """All-stop: the stop reply for the chosen thread as it stands (`?`, vAttach, vRun)."""
+        """All-stop: the stop reply for the chosen thread as it stands (`?`, vAttach, vRun). A client that asks so while
+        it waits for one gets this one."""
         if self._execution is None:
             raise NoSuchProcess("nothing runs here")
         if not self._session.non_stop:
             self._execution.halt_all()
+            self.awaited = False
         return self.encode(self.last_stop(self._session.thread()))
 
     def last_stop(self, thread: ThreadId) -> Stop:
@@ -260,6 +262,7 @@ class Stops:
         if self._session.non_stop and self._unreported:
             self._make_current(self._unreported.popleft())
         self._session.non_stop = non_stop
+        self.awaited = False
         self.deadline = None
         if non_stop:
             self._enqueue(*self._take_out(lambda event: True))
@@ -377,9 +380,10 @@ class Stops:
         return self.encode(ends[-1]) if ends else stop_reply.encode_exit(0, self._session.encode_signal(signal.SIGKILL))
 
     def leave(self, pid: int) -> None:
-        """The process is about to be let go or killed at the client's wish: nothing more of it is reported. Children of
-        which the client was not told go with it; the one whose birth is in flight is the client's."""
+        """The process is about to be let go or killed at the client's wish: nothing more of it is reported or awaited.
+        Children of which the client was not told go with it; the one whose birth is in flight is the client's."""
         self._give_back(self._take_out(lambda event: _process_of(event) == pid))
+        self.awaited = self.awaited and self._something_runs(but=pid)
 
     def _give_back(self, events: Iterable[Event]) -> None:
         if self._execution is not None:
@@ -499,11 +503,13 @@ class Stops:
         target = self._session.target
         return [thread for pid in target.processes() for thread in target.threads(pid)]
 
-    def _something_runs(self) -> bool:
-        """Whether anything is to be waited for."""
+    def _something_runs(self, but: int = 0) -> bool:
+        """Whether anything is to be waited for, of other processes than `but`."""
         execution, target = self._execution, self._session.target
         return execution is not None and any(
-            any(map(execution.running, target.threads(pid))) or execution.ending(pid) for pid in target.processes()
+            any(map(execution.running, target.threads(pid))) or execution.ending(pid)
+            for pid in target.processes()
+            if pid != but
         )
 
 
