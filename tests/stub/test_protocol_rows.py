@@ -963,6 +963,12 @@ def test_a_serial_line_keeps_acknowledgements() -> None:
     assert send(stub, b"qC").acknowledgements == [b"+"]
 
 
+def test_lldb_server_gives_acknowledgements_up_on_any_line() -> None:
+    settings = Settings()
+    settings.serial_line = settings.stands_for_lldb_server = True
+    assert ask(Stub(FakeTarget(), settings), b"QStartNoAckMode") == b"OK"
+
+
 def test_another_gdb_on_a_serial_line_begins_anew() -> None:
     """Nobody hangs up there: what the one before set, and had agreed on, goes as if it had."""
     settings = Settings()

@@ -46,7 +46,8 @@ if TYPE_CHECKING:
 _ONE_SEGMENT = 1024
 """Bytes of a reply that travel as fast as fewer of them, but on a slow line."""
 _NOT_ON_SERIAL_LINES = frozenset({"QStartNoAckMode"})
-"""Bytes get lost there; and the next client, whom no connection announces, waits for acknowledgements."""
+"""Bytes get lost there; and the next client, whom no connection announces, waits for acknowledgements. lldb-server,
+which serves only one, takes it regardless."""
 _FORGET_CLIENT: tuple[tuple[type[Any], Callable[[Any], None]], ...] = (
     (Allocation, lambda allocation: allocation.clear_allocations()),
     (SoftwareBreakpoints, lambda breakpoints: breakpoints.clear_breakpoints()),
@@ -68,9 +69,8 @@ class Stub:
         self._target = target
         self._settings = settings
         self._unattended = target.capability(Unattended)
-        self._table = bind(
-            target, settings.disabled_packets | (_NOT_ON_SERIAL_LINES if settings.serial_line else set())
-        )
+        serial = settings.serial_line and not settings.stands_for_lldb_server
+        self._table = bind(target, settings.disabled_packets | (_NOT_ON_SERIAL_LINES if serial else set()))
         self._begin()
         self._reader = FrameReader(PACKET_SIZE)
         self._output: list[bytes] = []
