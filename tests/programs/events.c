@@ -11,6 +11,7 @@
 
 volatile int handled;
 volatile int endless = 1;
+volatile int held = 1;
 static volatile pid_t made;
 
 __attribute__((noinline)) void begin(void)
@@ -106,6 +107,11 @@ int main(int argc, char **argv)
         by_vfork();
     if (!strcmp(what, "thread"))
         make(run);
+    if (!strcmp(what, "held")) {
+        make(run);
+        while (held)
+            usleep(1000);
+    }
     if (!strcmp(what, "spin"))
         make(spin);
     if (!strcmp(what, "exec"))
