@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 from collections import Counter
@@ -247,6 +248,35 @@ def test_killed_while_it_forks(connect: Callable[..., Session]) -> None:
         pid = session.pid
         session.client.resume()
         kill_after(session, pid, 10 + turn)
+
+
+def test_killed_when_it_has_forked(connect: Callable[..., Session]) -> None:
+    """One thread stands at the birth of a child, but another one had something to tell first: the child is let go."""
+    program = compile_program("forks", *STATIC)
+    session = connect(program, offered=WITH_EVENTS, multi=True)
+    session.expect_ok("!")
+    found = 0
+    while found < 3:
+        assert session.ask(f"vRun;{str(program).encode().hex()}")[:1] == "T"
+        session.insert("work")
+        pid = session.pid
+        stop = session.go()
+        while child_of(stop) is None and group_members(pid) == {pid}:
+            stop = session.go()
+        os.kill(pid, signal.SIGKILL)
+        if child := child_of(stop):
+            kill(session, child[0])
+        else:
+            found += 1
+        while (stop := session.go()).kind == "T":
+            if child := child_of(stop):
+                kill(session, child[0])
+        killed(stop, SIGKILL)
+        wait_until(functools.partial(has_no_members, pid), "the child ends")
+
+
+def has_no_members(group: int) -> bool:
+    return not group_members(group)
 
 
 def kill_after(session: Session, pid: int, children: int) -> None:

@@ -57,6 +57,7 @@ def _handle_exit(tracer: Tracer, tid: int, status: Exited) -> None:
             tracer.exits.append(ProcessExit(tid, status.status, status.signal))
     elif thread is not None:
         tracer.end_thread(thread, status.status)
+    family.release_untold(tracer)
 
 
 def handle_stop(tracer: Tracer, thread: LinuxThread, status: Stopped) -> None:

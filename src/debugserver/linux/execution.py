@@ -6,7 +6,7 @@ import signal
 from typing import TYPE_CHECKING
 
 from debugserver.errors import NoSuchProcess, NoSuchThread
-from debugserver.linux import conditions, ptrace, registers, stepping, unattended
+from debugserver.linux import conditions, family, ptrace, registers, stepping, unattended
 from debugserver.linux.lifecycle import let_unannounced_go
 from debugserver.target.capabilities import (
     Execution,
@@ -190,13 +190,15 @@ class LinuxExecution(Execution):
         table = self._tracer.table
         for stop in stops:
             thread = table.find_tid(stop.thread.tid)
-            if thread is None or thread.reported is not stop or stop.reason in _NOTHING_TO_KEEP:
-                continue
-            thread.event = stop
-            thread.reported = None
-            thread.last_stop = Stop(thread.id, 0, StopReason.HALTED)
+            if thread is not None:
+                if thread.reported is not stop or stop.reason in _NOTHING_TO_KEEP:
+                    continue
+                thread.event = stop
+                thread.reported = None
+                thread.last_stop = Stop(thread.id, 0, StopReason.HALTED)
             if stop.child is not None and (child := table.find_tid(stop.child.tid)):
-                (child if child.process is thread.process else child.process).announced = False
+                (child if child.tid != child.process.pid else child.process).announced = False
+        family.release_untold(self._tracer)
 
     def wait(self, milliseconds: int) -> None:
         self._tracer.wait(milliseconds / 1000)

@@ -130,18 +130,35 @@ def _add_child(
 
 
 def _release_child(tracer: Tracer, parent: LinuxProcess, pid: int) -> None:
-    """Let a child go that stands at its beginning, without what its copy of the memory has of ours."""
     try:
         child = _add_child(tracer, parent, pid, shared=False)
     except NoSuchProcess:
         return
+    child.process.announced = False
+    _release_at_birth(tracer, child)
+
+
+def _release_at_birth(tracer: Tracer, child: LinuxThread) -> None:
+    """Let a child go that stands at its beginning, without what its copy of the memory has of ours."""
     process = child.process
-    process.announced = False
     process.breakpoints.clear(process.memory)
     injection.give_back(tracer, process)
-    if tracer.table.find_process(pid) is process:
+    if tracer.table.find_process(process.pid) is process:
         tracer.table.remove_process(process)
         release(tracer, child)
+
+
+def release_untold(tracer: Tracer) -> None:
+    """Let the children go of which clients cannot be told any more: whoever was to tell of them has ended."""
+    untold = [p for p in tracer.table.all() if not p.announced and p.pid not in tracer.unattended]
+    if not untold:
+        return
+    events = [thread.event for process in tracer.table.all() for thread in process.threads.values()]
+    waiting = {event.child.pid for event in events if event is not None and event.child is not None}
+    for process in untold:
+        child = process.threads.get(process.pid)
+        if child is not None and process.pid not in waiting:
+            _release_at_birth(tracer, child)
 
 
 def release_orphans(tracer: Tracer) -> None:

@@ -172,8 +172,8 @@ class Stops:
                     return
                 if isinstance(event, Stop) and self._stops_processes:
                     execution.halt_all(event.thread.pid)
-                    if not self._session.target.has_process(event.thread.pid):
-                        continue  # it was killed meanwhile, which is the event to come
+                    if self._was_killed(event):
+                        continue
                 self._queue_notification(event)
             self._has_more = True
         elif self.awaited:
@@ -195,13 +195,20 @@ class Stops:
                 if self._interrupted:
                     event = self._mark_interrupt(event)
                 execution.halt_all()
-                if isinstance(event, Stop) and not self._session.target.has_process(event.thread.pid):
-                    continue  # it was killed meanwhile, which is the event to come
+                if isinstance(event, Stop) and self._was_killed(event):
+                    continue
                 if self._session.thread_suffix:
                     # LLDB is told of all threads at once why they stopped, and asks for no more.
                     execution.take_stops()
                 self._note(event)
                 self._finish(self.encode(event))
+
+    def _was_killed(self, event: Stop) -> bool:
+        """Whether the process that stopped has been killed meanwhile, which is an event to come."""
+        if self._session.target.has_process(event.thread.pid):
+            return False
+        self._give_back([event])
+        return True
 
     def _finish(self, reply: bytes) -> None:
         self._session.flush_output()
@@ -328,7 +335,7 @@ class Stops:
             return
         if isinstance(event, ProcessExit):
             pid = event.pid
-            self._take_out(lambda queued: isinstance(queued, Stop) and queued.thread.pid == pid)
+            self._give_back(self._take_out(lambda queued: isinstance(queued, Stop) and queued.thread.pid == pid))
         self._session.flush_output()
         if self._interrupted:
             event = self._mark_interrupt(event)
