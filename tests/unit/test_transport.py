@@ -279,6 +279,15 @@ def test_an_inherited_file_reaches_no_client() -> None:
         os.close(descriptor)
 
 
+def test_an_inherited_device_may_reach_a_client(tmp_path: Path) -> None:
+    """As a port of a virtual machine does: like a FIFO, it is no file in which one reads on and on."""
+    os.mkfifo(tmp_path / "port")
+    descriptor = os.open(tmp_path / "port", os.O_RDWR)
+    with closing(transport.parse(f"fd:{descriptor}").open()) as connection:
+        assert isinstance(connection, Connection)
+        assert connection.greeting == f"Remote debugging using fd:{descriptor}"
+
+
 def test_an_inherited_listening_socket_is_listened_on() -> None:
     inherited = socket.create_server(("127.0.0.1", 0))
     port = inherited.getsockname()[1]

@@ -6,6 +6,7 @@ The messages are GNU gdbserver's where it has one: test rigs wait for them.
 from __future__ import annotations
 
 import os
+import select
 import socket
 import stat
 from abc import ABC, abstractmethod
@@ -207,7 +208,8 @@ class SerialLine(Endpoint):
 
 
 class Inherited(Endpoint):
-    """`fd:N`: a descriptor that whoever started us has opened: a listening or connected socket, or a terminal."""
+    """`fd:N`: a descriptor that whoever started us has opened: a listening or connected socket, a terminal, or another
+    device that leads to a client (a port of a virtual machine)."""
 
     def __init__(self, number: str) -> None:
         self._number = number
@@ -218,7 +220,10 @@ class Inherited(Endpoint):
             self.is_serial = True
             return _terminal_connection(descriptor, f"fd:{descriptor}")
         if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
-            raise self._refusal("neither a socket nor a terminal")
+            if not _can_be_waited_for(descriptor):
+                raise self._refusal("neither a socket nor a terminal")
+            name = f"fd:{descriptor}"
+            return Connection(descriptor, descriptor, peer=name, greeting=f"Remote debugging using {name}")
         os.set_inheritable(descriptor, False)
         inherited = socket.socket(fileno=descriptor)
         try:
@@ -256,6 +261,16 @@ class Inherited(Endpoint):
         if mode != os.O_RDWR:
             raise self._refusal("not open for both reading and writing")
         return descriptor
+
+
+def _can_be_waited_for(descriptor: int) -> bool:
+    """Whether it tells when there is something to read (epoll_ctl(2), EPERM): /dev/null does not."""
+    with select.epoll() as poller:
+        try:
+            poller.register(descriptor)
+        except PermissionError:
+            return False
+    return True
 
 
 _PREFIXES: dict[str, Callable[[str], Endpoint]] = {
