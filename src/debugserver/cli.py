@@ -178,11 +178,12 @@ def _lead_session() -> None:
 
 def _keep_descriptors() -> None:
     """What LLDB has left open when it started us is no business of the program, which would keep its pipes alive."""
-    for name in os.listdir("/proc/self/fd"):
-        if (descriptor := int(name)) > _STANDARD_ERROR:
-            # That of the list itself is closed by now.
-            with contextlib.suppress(OSError):
-                os.set_inheritable(descriptor, False)
+    with contextlib.suppress(FileNotFoundError):  # Without /proc nothing can be debugged, as will be said.
+        for descriptor in map(int, os.listdir("/proc/self/fd")):
+            if descriptor > _STANDARD_ERROR:
+                # That of the list itself is closed by now.
+                with contextlib.suppress(OSError):
+                    os.set_inheritable(descriptor, False)
 
 
 def _tell_port(line: CommandLine, port: str) -> None:

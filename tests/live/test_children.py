@@ -237,6 +237,28 @@ def test_a_child_whose_birth_is_queued(debug: Callable[..., Session], leave: Cal
     wait_until(lambda: not group_members(pid), "parent and children end")
 
 
+@pytest.mark.parametrize("way", ["clone", "vfork"])
+def test_a_child_that_shares_memory_is_let_go(debug: Callable[..., Session], way: str) -> None:
+    """Breakpoints that its parent is given meanwhile do it no harm; a vfork child is out of that memory before clients
+    insert any, and until then its parent can still be asked for."""
+    session = debug("shares", way, offered=WITH_EVENTS)
+    stop = session.go()
+    child = child_of(stop)
+    assert child is not None
+    session.expect_ok(f"D;{child[0]:x}")
+    if way == "clone":
+        session.insert("called")
+    session.client.resume()
+    assert session.client.request(b"?", timeout=3)[:1] == b"T"
+    session.write_int("may_go", 1)
+    stop = session.run()
+    if way == "vfork":
+        assert "vforkdone" in stop.pairs
+        session.insert("called")
+        stop = session.run()
+    exited(stop, 7)
+
+
 def test_killed_while_it_forks(connect: Callable[..., Session]) -> None:
     """A child whose parent could not tell of it any more is let go, too: it runs to its end."""
     program = compile_program("forks_on", *STATIC)

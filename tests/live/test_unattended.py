@@ -92,6 +92,24 @@ def comes_back(server: Server) -> None:
     server.log.wait_for(r"GDBserver will reopen the connection\.\nListening on port \d+\n")
 
 
+def test_left_while_a_stop_is_in_flight(serve_it: Callable[..., Server]) -> None:
+    """The client has not acknowledged it, nor will anybody: the process runs on."""
+    server = serve_it()
+    with Session(server, PROGRAM) as session:
+        start(session)
+        insert(session)
+        session.expect_ok("QPassSignals:")
+        session.expect_ok("QNonStop:1")
+        session.expect_ok("vCont;c")
+        os.kill(server.debuggee, signal.SIGCHLD)
+        assert session.client.wait_notification().startswith(b"Stop:T%02x" % SIGCHLD)
+        leave(session)
+    comes_back(server)
+    prints(server)
+    prints(server)
+    finish(server)
+
+
 @pytest.fixture(params=["Z0", "Z1"])
 def left(request: pytest.FixtureRequest, serve_it: Callable[..., Server]) -> Server:
     """A server whose first client has let the process go."""

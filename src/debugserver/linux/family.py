@@ -14,7 +14,7 @@ from debugserver.errors import NoSuchProcess, TargetError
 from debugserver.linux import events, injection, ptrace, registers
 from debugserver.linux.breakpoints import BreakpointTable
 from debugserver.linux.memory import MemoryFile
-from debugserver.linux.release import release
+from debugserver.linux.release import release, release_process
 from debugserver.linux.threads import LinuxProcess
 from debugserver.linux.waits import Stopped
 from debugserver.linux.watchpoints import WatchpointTable
@@ -106,6 +106,7 @@ def _welcome_child(tracer: Tracer, parent: LinuxThread, pid: int, *, is_vfork: b
     if reason in tracer.reported and not process.is_private and process.announced:
         child = _add_child(tracer, process, pid, shared=shared)
         child.process.announced = False
+        child.process.by_vfork = is_vfork
         parent.event = Stop(parent.id, signal.SIGTRAP, reason, child=child.id)
     elif shared:
         child = _add_child(tracer, process, pid, shared=True, guest_of=process)
@@ -144,8 +145,7 @@ def _release_at_birth(tracer: Tracer, child: LinuxThread) -> None:
     process.breakpoints.clear(process.memory)
     injection.give_back(tracer, process)
     if tracer.table.find_process(process.pid) is process:
-        tracer.table.remove_process(process)
-        release(tracer, child)
+        release_process(tracer, process)
 
 
 def release_untold(tracer: Tracer) -> None:
@@ -182,8 +182,7 @@ def _is_orphan(tracer: Tracer, tid: int) -> bool:
 
 def release_guest(tracer: Tracer, thread: LinuxThread) -> None:
     """Let a stopped guest go."""
-    tracer.table.remove_process(thread.process)
-    release(tracer, thread)
+    release_process(tracer, thread.process)
 
 
 def let_clones_go(tracer: Tracer, process: LinuxProcess) -> None:

@@ -11,10 +11,10 @@ from debugserver.errors import AttachRefused, LaunchFailed, TargetError
 from debugserver.linux import family, injection, ptrace, registers, unattended
 from debugserver.linux.breakpoints import BreakpointTable
 from debugserver.linux.memory import MemoryFile
-from debugserver.linux.release import release
+from debugserver.linux.release import release_process
 from debugserver.linux.threads import LinuxProcess
 from debugserver.target.capabilities import Attach, Detach, Kill, Launch
-from debugserver.target.model import Action, ActionKind, Stop, StopReason
+from debugserver.target.model import Stop, StopReason
 
 if TYPE_CHECKING:
     from debugserver.linux.launch import Spawned, Streams
@@ -177,15 +177,16 @@ class LinuxDetach(Detach):
 def detach_process(tracer: Tracer, process: LinuxProcess) -> None:
     """Stop it, take every trace of us out of it, and let it run on.
 
-    One that shares the memory of a debugged parent becomes a guest while there are breakpoints in it. It is not kept
-    without need: what a traced process executes runs without the rights of its file's owner (set-user-ID in execve(2)).
+    One that shares the memory of a debugged parent becomes a guest, since breakpoints are in it, or may come. Not so a
+    vfork child when the client has taken all out, which puts none in before it is told of vfork-done: what a traced
+    process executes gains no rights from its file (set-user-ID in execve(2)).
     """
     tracer.hold([process, *tracer.table.sharers(process)])
     let_unannounced_go(tracer, process)
     sharers = tracer.table.sharers(process)
     parents = [other for other in sharers if not other.is_guest]
-    if parents and _is_free(process):
-        _release_process(tracer, process)
+    if parents and process.by_vfork and _is_free(process):
+        release_process(tracer, process)
     elif parents:
         _make_guest(process, parents[0])
     else:
@@ -224,9 +225,7 @@ def _unannounced_child(tracer: Tracer, thread: LinuxThread) -> LinuxProcess | No
 def _make_guest(process: LinuxProcess, parent: LinuxProcess) -> None:
     process.guest_of = parent
     for thread in process.threads.values():
-        thread.resumed = True
-        thread.event = None
-        thread.action = Action(ActionKind.CONTINUE)
+        thread.let_run()
 
 
 def _is_free(process: LinuxProcess) -> bool:
@@ -240,15 +239,7 @@ def _free(tracer: Tracer, process: LinuxProcess, guests: list[LinuxProcess]) -> 
         process.breakpoints.clear(process.memory)
     for guest in guests:
         _free(tracer, guest, [])
-    _release_process(tracer, process)
-
-
-def _release_process(tracer: Tracer, process: LinuxProcess) -> None:
-    """Let its threads go as they are."""
-    threads = tuple(process.threads.values())
-    tracer.table.remove_process(process)
-    for thread in threads:
-        release(tracer, thread)
+    release_process(tracer, process)
 
 
 class LinuxKill(Kill):

@@ -31,6 +31,8 @@ def begin(thread: LinuxThread) -> bool:
         return False
     if thread.group != process.pid:
         return False  # A clone's memory may be its own, where no breakpoint of ours is.
+    if any(other.in_vfork for other in process.threads.values()):
+        return False  # The child may be one that nobody follows, and the memory is its, too.
     instructions = stepping.instructions_of(thread)
     if instructions is None:
         return False

@@ -10,7 +10,7 @@ from debugserver.linux import ptrace, registers, watchpoints
 from debugserver.linux.waits import StopKind
 
 if TYPE_CHECKING:
-    from debugserver.linux.threads import LinuxThread
+    from debugserver.linux.threads import LinuxProcess, LinuxThread
     from debugserver.linux.tracer import Tracer
     from debugserver.linux.waits import Stopped
 
@@ -30,6 +30,14 @@ def release(tracer: Tracer, thread: LinuxThread) -> None:
         ptrace.detach(thread.tid, number)
     except NoSuchThread:
         return
+
+
+def release_process(tracer: Tracer, process: LinuxProcess) -> None:
+    """Let its threads go as they are; nothing is known of it any more."""
+    threads = tuple(process.threads.values())
+    tracer.table.remove_process(process)
+    for thread in threads:
+        release(tracer, thread)
 
 
 def last_signal(tracer: Tracer, thread: LinuxThread) -> int:

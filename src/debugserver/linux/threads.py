@@ -111,6 +111,12 @@ class LinuxThread:
         self.debug_registers: tuple[int, ...] | None = None
         """What its debug registers hold: addresses and control; None: nothing was ever set."""
 
+    def let_run(self) -> None:
+        """It runs from now on, and nobody hears of what it had to report."""
+        self.event = self.reported = None
+        self.action = Action(ActionKind.CONTINUE)
+        self.resumed = True
+
     @property
     def stepping(self) -> bool:
         """Whether it is to stop after an instruction."""
@@ -127,6 +133,7 @@ class LinuxProcess:
         "at_end",
         "attached",
         "breakpoints",
+        "by_vfork",
         "caught_system_calls",
         "execs_to_come",
         "executable",
@@ -153,6 +160,8 @@ class LinuxProcess:
         self.attached = attached
         self.guest_of = guest_of
         """The parent whose memory this child shares (vfork); it is only followed until it leaves that memory."""
+        self.by_vfork = False
+        """Its parent waits until it has left the memory that they share."""
         self.announced = True
         """Whether clients know of it, or would be told: a child is hidden until they have been told of its birth, and
         an unattended process until one comes."""

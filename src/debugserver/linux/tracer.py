@@ -101,11 +101,8 @@ class Tracer:
             process.keeps_job_stop = True
         try:
             steps = thread.action.kind is not ActionKind.CONTINUE and not ranges.begin(thread)
-            breakpoints = process.breakpoints
-            if breakpoints.stale:
+            if process.breakpoints.stale or process.breakpoints.returned:
                 self._settle_breakpoints(thread, steps=steps)
-            if breakpoints.returned and not steps:
-                breakpoints.renew(process.memory)
             if not steps:
                 process.executable = None
             thread.computed = 0
@@ -129,10 +126,12 @@ class Tracer:
         self._eager = True
 
     def _settle_breakpoints(self, thread: LinuxThread, *, steps: bool) -> None:
-        """Of the breakpoints that nobody wants any more, a step meets none but that at its pc."""
-        process = thread.process
-        if not steps or registers.read_pc(thread) in process.breakpoints.stale:
+        """Of the breakpoints that nobody wants any more, or again, a step meets none but that at its pc."""
+        process, pc = thread.process, registers.read_pc(thread) if steps else None
+        if not steps or pc in process.breakpoints.stale:
             process.breakpoints.settle(process.memory)
+        if not steps or pc in process.breakpoints.returned:
+            process.breakpoints.renew(process.memory)
 
     def flush_points(self, thread: LinuxThread) -> None:
         """Put the process's points into the debug registers of a stopped thread."""
@@ -266,8 +265,9 @@ class Tracer:
             self.wake()
 
     def _waits(self, thread: LinuxThread) -> bool:
-        """Whether a thread waits for its vfork child. When that has left the memory, the thread comes to a stop."""
-        return thread.in_vfork and bool(self.table.sharers(thread.process))
+        """Whether a thread waits for its vfork child, which we may have let go. When that has left the memory, the
+        thread comes to a stop."""
+        return thread.in_vfork and (bool(self.table.sharers(thread.process)) or self._state(thread) == "D")
 
     def let_go(self, but: LinuxThread | None = None) -> None:
         """End a hold: threads that were running, and have nothing to report, run on; not `but`, which is looked

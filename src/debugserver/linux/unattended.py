@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from debugserver.linux.release import last_signal
 from debugserver.target.capabilities import Unattended
-from debugserver.target.model import Action, ActionKind, Stop, StopReason
+from debugserver.target.model import Stop, StopReason
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,10 +44,9 @@ def leave(tracer: Tracer, process: LinuxProcess) -> None:
     process.watchpoints.retain(lambda program: program.persistent)
     for thread in process.threads.values():
         thread.signal = last_signal(tracer, thread)
-        thread.event = None
+        thread.let_run()
         thread.last_stop = Stop(thread.id, 0, StopReason.HALTED)
-        thread.action = Action(ActionKind.CONTINUE)
-        thread.resumed = thread.announced = True
+        thread.announced = True
         thread.reports_clones = thread.reports_exit = False
 
 

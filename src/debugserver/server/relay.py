@@ -1,9 +1,12 @@
-"""Passing on bytes between the program's terminal and our own standard streams. Never blocks; knows no protocol."""
+"""Passing on bytes between the program's terminal and our own standard streams. Blocks for a moment only
+where somebody is to catch up; knows no protocol."""
 
 from __future__ import annotations
 
+import math
 import os
 import select
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -22,8 +25,9 @@ _MOST_PIECES = 1024
 """So many are passed on at a time: somebody may go on printing for good."""
 _MOST_HELD = 64
 """More than a terminal keeps. Who catches up wants those, and to go on soon."""
-_PATIENCE = 100
-"""Milliseconds that the reader of the last ones has for each: he may be a slow terminal, or have stopped reading."""
+_PATIENCE = 0.1
+"""Seconds that the reader of the last ones has for each, and who catches up for all of them: the reader may be a slow
+terminal, or have stopped reading."""
 
 
 class Relay:
@@ -36,6 +40,8 @@ class Relay:
         self._sink = sink
         self._piece = b""
         self._started = False
+        self._stuck = False
+        """Whether nobody took the last piece while somebody waited for that."""
 
     def start(self) -> None:
         """Pass on what comes. Again: nothing."""
@@ -52,20 +58,23 @@ class Relay:
         """Pass on what is there, as far as somebody takes it, and stop."""
         self.stop()
         self._loop.forget(self._sink)
-        self._pass_on(_MOST_PIECES)
+        self._pass_on(_MOST_PIECES, math.inf)
 
     def catch_up(self) -> None:
-        """Pass on what is there, as far as somebody takes it, before something else is said."""
-        self._pass_on(_MOST_HELD)
+        """Pass on what is there, as far as somebody takes it soon, before something else is said."""
+        self._pass_on(_MOST_HELD, 0.0 if self._stuck else time.monotonic() + _PATIENCE)
         if self._started:
             self._watch()
 
-    def _pass_on(self, most: int) -> None:
+    def _pass_on(self, most: int, end: float) -> None:
+        """So many pieces at most, up to the monotonic time `end`."""
         poll = select.poll()
         poll.register(self._sink, select.POLLOUT)
         for _ in range(most):
             self._piece = self._piece or self.read()
-            if not (self._piece and poll.poll(_PATIENCE)):
+            patience = min(_PATIENCE, max(0.0, end - time.monotonic()))
+            self._stuck = bool(self._piece) and not poll.poll(patience * 1000)
+            if self._stuck or not self._piece:
                 return
             self._send()
 

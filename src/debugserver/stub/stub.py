@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from debugserver.target.target import Target
 
 _ONE_SEGMENT = 1024
-"""Bytes of a reply that travel as fast as fewer of them, but on a slow line."""
+"""Bytes of a reply that travel as fast as fewer of them, but on a serial line."""
 _NOT_ON_SERIAL_LINES = frozenset({"QStartNoAckMode"})
 """Bytes get lost there; and the next client, whom no connection announces, waits for acknowledgements. lldb-server,
 which serves only one, takes it regardless."""

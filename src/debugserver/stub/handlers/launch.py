@@ -170,7 +170,7 @@ def _name(args: bytes) -> str:
     lldb="`D1` and `D1;pid` leave the process stopped; without a pid, all processes are let go.",
 )
 def detach(session: Session, detacher: Detach, args: bytes) -> Reply:
-    """Let a process go, unharmed; without a pid, the current one. `1` before the pid: it stays stopped."""
+    """Let a process go, unharmed; without a pid, the current one."""
     stopped, separator, pid_text = args.partition(b";")
     if stopped and (stopped != b"1" or session.dialect is not Dialect.LLDB):
         raise MalformedPacket("D takes ;pid, and from LLDB 1 before it")

@@ -52,7 +52,8 @@ def _advertised(session: Session) -> dict[str, str | bool]:
 
 @packet("QStartNoAckMode", feature="QStartNoAckMode+", bare=True)
 def start_no_ack_mode(session: Session, args: bytes) -> Reply:
-    """Neither side acknowledges packets from now on, and the client's checksums are not judged."""
+    """Neither side acknowledges packets from now on, and the client's checksums are not judged. Unknown on serial
+    lines."""
     session.acknowledge = False
     return b"OK"
 
