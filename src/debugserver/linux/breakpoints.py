@@ -6,7 +6,6 @@ Shared between a process and its vfork children. Knows memory; knows no thread a
 from __future__ import annotations
 
 from collections import Counter
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from debugserver.errors import MemoryFault
@@ -107,11 +106,16 @@ class BreakpointTable:
 
     def renew(self, memory: MemoryFile) -> None:
         """Put those in again that the program has written over since they were, before a thread may come there."""
-        for address in self.returned & self._covered.keys():
-            with suppress(MemoryFault):
-                if (found := memory.read(address, len(self.instruction))) != self.instruction:
+        size = len(self.instruction)
+        for address in self.returned:
+            if address not in self._covered:
+                continue
+            try:
+                if (found := memory.read(address, size)) != self.instruction:
                     memory.write(address, self.instruction)
                     self._covered[address] = found
+            except MemoryFault:
+                continue
         self.returned.clear()
 
     def settle(self, memory: MemoryFile) -> None:
