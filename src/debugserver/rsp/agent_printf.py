@@ -24,8 +24,8 @@ _ESCAPES = {
     b"v": b"\v",
 }
 _ESCAPE = re.compile(rb"\\(.?)", re.DOTALL)
-_DIRECTIVE = re.compile(rb"%(%|([-+ #0]*)([0-9]{0,4})(?:\.([0-9]{0,4}))?(h|ll|l|z)?(.?))", re.DOTALL)
-_BITS = {"h": 16, "": 32, "l": 64, "ll": 64, "z": 64}
+_DIRECTIVE = re.compile(rb"%(%|([-+ #0]*)([0-9]{0,4})(?:\.([0-9]{0,4}))?(h|ll|l|z|t)?(.?))", re.DOTALL)
+_BITS = {"h": 16, "": 32, "l": 64, "ll": 64, "z": 64, "t": 64}
 _POINTER_BITS = 64
 _DIGITS = {"d": "d", "i": "d", "u": "d", "o": "o", "x": "x", "X": "x"}
 """Conversion -> Python's."""
