@@ -371,13 +371,19 @@ class NonStop(Stress):
         self.expect_ok(f"vCont;c:{name(thread)}")
 
     def leave(self) -> None:
-        """As GDB does: children whose birth it has been told of are its own business."""
+        """As GDB does: children whose birth it has been told of are its own business, also if it hears of one only when
+        it has let the parent go."""
+        self._let_children_go()
+        super().leave()
+        self._let_children_go()
+
+    def _let_children_go(self) -> None:
         if self.session.client.notifications:
             self._fetch()
-        for stop in self.stops:
+        while self.stops:
+            stop = self.stops.popleft()
             if "fork" in stop.pairs:
                 self.detach_child(stop)
-        super().leave()
 
 
 class Program(NamedTuple):
