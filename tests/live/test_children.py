@@ -228,10 +228,12 @@ def test_a_child_whose_birth_is_queued(debug: Callable[..., Session], leave: Cal
     """Its parent's other threads came first, and the client acknowledges nothing: the child is lost in no way out."""
     session = debug("forks", offered=WITH_EVENTS)
     pid = session.pid
+    session.write_int("may_fork", 0)
     session.expect_ok("QNonStop:1")
     session.expect_ok("QThreadEvents:1")
     session.expect_ok("vCont;c")
     assert b"create:" in session.client.wait_notification()
+    session.write_int("may_fork", 1)
     wait_until(lambda: len(session.ids()) == 6, "all threads are there, and the first child")
     leave(session, pid)
     wait_until(lambda: not group_members(pid), "parent and children end")

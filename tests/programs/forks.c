@@ -1,5 +1,5 @@
 /* Makes 100 children that run `shared` while four threads run `work` 50 times each; the exit code counts children that did not exit with 17.
-   With an argument it says `ready` and waits for `may_begin`. */
+   With an argument it says `ready` and waits for `may_begin`. It makes no child while `may_fork` is 0. */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,7 +8,7 @@
 
 enum { THREADS = 4, TIMES = 50, CHILDREN = 100 };
 
-volatile int failures, may_begin;
+volatile int failures, may_begin, may_fork = 1;
 int worked;
 
 void work(void)
@@ -43,6 +43,8 @@ int main(int argc, char **argv)
     }
     for (int i = 0; i < THREADS; i++)
         pthread_create(&threads[i], NULL, working, NULL);
+    while (!may_fork)
+        usleep(1000);
     for (int i = 0; i < CHILDREN; i++) {
         int status = 0;
         pid_t child = i % 2 ? fork() : vfork();
