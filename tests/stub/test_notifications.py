@@ -375,6 +375,19 @@ def test_the_end_that_waits_in_all_stop_is_told_in_non_stop() -> None:
     transcript(stub, [(b"vStopped", b"OK")])
 
 
+def test_the_end_of_a_thread_that_waits_in_all_stop_keeps_nothing_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It ended while an attach stopped the others, and nobody wants to hear of it."""
+    target, threads = ten_threads()
+    stub = connect(target)
+    ends: list[Event] = [ThreadExit(threads[1], 0)]
+    with monkeypatch.context() as patched:
+        patched.setattr(target, "next_event", lambda: ends.pop() if ends else None)
+        stub.target_event()
+    assert not ends
+    transcript(stub, [(b"QNonStop:1", b"OK"), (b"vCont;c", b"OK")])
+    assert len(happen(stub, target, signalled(threads[0])).notifications) == 1
+
+
 def test_what_happened_while_going_back_is_told_at_the_next_resume() -> None:
     target, threads = ten_threads()
     stub = connect_non_stop(target)

@@ -272,7 +272,11 @@ class Stops:
         self.awaited = False
         self.deadline = None
         if non_stop:
-            self._enqueue(*self._take_out(lambda event: True))
+            # Nothing is in flight yet, and that nothing runs is no news.
+            waiting, self._unreported = self._unreported, deque()
+            for event in waiting:
+                self._queue_notification(event)
+            self._ended = None
 
     def _make_current(self, told: Event) -> None:
         """What the client may have taken no notice of is what `?` tells."""
