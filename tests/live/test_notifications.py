@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,7 +15,7 @@ from tests.live.session import PLAIN, SIGUSR1, SIGUSR2, states
 from tests.support.processes import is_stopped, send_to_thread, status, wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from tests.support.server import Server
 
@@ -22,11 +23,17 @@ SIG40 = 52
 """GDB's number (gdb/signals.def)."""
 
 
-def test_a_stop_is_told_again_until_it_is_acknowledged(serve: Callable[..., Server]) -> None:
-    server = serve("/bin/sleep", "1000", options=("--notification-timeout=0.1",))
+@contextmanager
+def in_non_stop(server: Server) -> Iterator[RspClient]:
     with RspClient.connect(server.address) as client:
         client.supported(PLAIN)
         assert client.request(b"QNonStop:1") == b"OK"
+        yield client
+
+
+def test_a_stop_is_told_again_until_it_is_acknowledged(serve: Callable[..., Server]) -> None:
+    server = serve("/bin/sleep", "1000", options=("--notification-timeout=0.1",))
+    with in_non_stop(server) as client:
         assert client.request(b"vCont;c") == b"OK"
         assert client.request(b"vCont;t") == b"OK"
         first = client.wait_notification()
@@ -43,9 +50,7 @@ def test_stops_that_are_not_acknowledged_are_told_to_the_next_client(serve: Call
     numbers = {int(signal.SIGUSR1): SIGUSR1, int(signal.SIGUSR2): SIGUSR2, 40: SIG40}
     with running("ten_threads") as program:
         server = serve(program.pid, options=("--attach",))
-        with RspClient.connect(server.address) as client:
-            client.supported(PLAIN)
-            assert client.request(b"QNonStop:1") == b"OK"
+        with in_non_stop(server) as client:
             assert client.request(b"vCont;c") == b"OK"
             tids = program.read("ids", 4, len(numbers))
             for tid, number in zip(tids, numbers, strict=True):
@@ -72,9 +77,7 @@ def test_system_calls_that_nobody_catches_any_more_are_not_told_to_the_next_clie
 ) -> None:
     with running("ten_threads") as program:
         server = serve(program.pid, options=("--attach",))
-        with RspClient.connect(server.address) as client:
-            client.supported(PLAIN)
-            assert client.request(b"QNonStop:1") == b"OK"
+        with in_non_stop(server) as client:
             assert client.request(b"QCatchSyscalls:1") == b"OK"
             assert client.request(b"vCont;c") == b"OK"
             assert b"syscall_entry:" in client.wait_notification()
@@ -94,9 +97,7 @@ def test_the_end_of_a_process_says_itself_that_nothing_runs(serve: Callable[...,
     """Also where the server hears of the ends of all its threads at once. GDB takes an `N` for the end of all."""
     with running("mixed_code", 4) as program:
         server = serve(program.pid, options=("--attach",))
-        with RspClient.connect(server.address) as client:
-            client.supported(PLAIN)
-            assert client.request(b"QNonStop:1") == b"OK"
+        with in_non_stop(server) as client:
             assert client.request(b"vCont;c") == b"OK"
             os.kill(server.process.pid, signal.SIGSTOP)
             wait_until(lambda: status(server.process.pid, "State").startswith("T"), "the server stands still")

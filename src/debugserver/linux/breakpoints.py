@@ -108,8 +108,6 @@ class BreakpointTable:
         """Put those in again that the program has written over since they were, before a thread may come there."""
         size = len(self.instruction)
         for address in self.returned:
-            if address not in self._covered:
-                continue
             try:
                 if (found := memory.read(address, size)) != self.instruction:
                     memory.write(address, self.instruction)
@@ -124,6 +122,7 @@ class BreakpointTable:
         for address in self.stale:
             covered = self._removed[address] = self._covered.pop(address)
             self._restore(address, covered, memory)
+        self.returned -= self.stale
         self.stale.clear()
 
     def clear(self, memory: MemoryFile) -> None:

@@ -197,7 +197,8 @@ class LinuxExecution(Execution):
                 thread.reported = None
                 thread.last_stop = Stop(thread.id, 0, StopReason.HALTED)
             if stop.child is not None and (child := table.find_tid(stop.child.tid)):
-                (child if child.tid != child.process.pid else child.process).announced = False
+                newborn: LinuxThread | LinuxProcess = child.process if child.tid == child.process.pid else child
+                newborn.announced = False
         family.release_untold(self._tracer)
 
     def wait(self, milliseconds: int) -> None:

@@ -10,10 +10,11 @@ from __future__ import annotations
 import signal
 from typing import TYPE_CHECKING
 
-from debugserver.errors import NoSuchProcess, TargetError
+from debugserver.errors import NoSuchProcess
 from debugserver.linux import events, injection, ptrace, registers
 from debugserver.linux.breakpoints import BreakpointTable
 from debugserver.linux.memory import MemoryFile
+from debugserver.linux.procfs import unless_hidden
 from debugserver.linux.release import release, release_process
 from debugserver.linux.threads import LinuxProcess
 from debugserver.linux.waits import Stopped
@@ -180,11 +181,6 @@ def _is_orphan(tracer: Tracer, tid: int) -> bool:
     return not any(tracer.table.find_process(int(status[key])) for key in ("Tgid", "PPid"))
 
 
-def release_guest(tracer: Tracer, thread: LinuxThread) -> None:
-    """Let a stopped guest go."""
-    release_process(tracer, thread.process)
-
-
 def let_clones_go(tracer: Tracer, process: LinuxProcess) -> None:
     """Clones that are thread groups of their own outlive the process, or the program, of which we made them threads."""
     clones = [thread for thread in process.threads.values() if thread.group != process.pid]
@@ -218,7 +214,7 @@ def _become(tracer: Tracer, thread: LinuxThread) -> bool:
     """The process is another program now, in new memory, with this one thread."""
     process = thread.process
     if process.is_guest:
-        release_guest(tracer, thread)
+        release_process(tracer, process)
         return False
     if thread.tid != process.pid:
         tracer.end_thread(thread, 0)
@@ -237,22 +233,13 @@ def _become(tracer: Tracer, thread: LinuxThread) -> bool:
         process.execs_to_come -= 1
         return True
     process.architecture = registers.find_architecture(thread)
-    thread.exec_path = _program_of(tracer, process)
+    # Of a program that hides its path, at least the name.
+    thread.exec_path = unless_hidden(tracer.procfs.exe, process.pid) or tracer.procfs.comm(process.pid)
     if process.caught_system_calls is not None:
         report_exec(tracer, thread)
         return True
     _leave_system_call(thread)
     return False
-
-
-def _program_of(tracer: Tracer, process: LinuxProcess) -> str:
-    """The path of its program, or the name of one that hides it."""
-    try:
-        return tracer.procfs.exe(process.pid)
-    except NoSuchProcess:
-        raise
-    except TargetError:
-        return tracer.procfs.comm(process.pid)
 
 
 def report_exec(tracer: Tracer, thread: LinuxThread) -> None:

@@ -220,6 +220,16 @@ class Procfs:
             raise _target_error(directory, error) from None
 
 
+def unless_hidden(read: Callable[[int], _Answer], pid: int) -> _Answer | None:
+    """What is known of a process, if it may be known (PR_SET_DUMPABLE in prctl(2)). NoSuchProcess."""
+    try:
+        return read(pid)
+    except NoSuchProcess:
+        raise
+    except TargetError:
+        return None
+
+
 def _region(addresses: str, permissions: str, offset: str, device: str, inode: str, name: str = "") -> Region:
     start, end = (int(address, 16) for address in addresses.split("-"))
     return Region(start, end, permissions[:3].replace("-", ""), name)

@@ -8,23 +8,20 @@ from __future__ import annotations
 
 import signal
 import sys
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from debugserver.arch.banks import NT_PRSTATUS
-from debugserver.errors import MemoryFault, NoSuchProcess, TargetError
+from debugserver.errors import MemoryFault, TargetError
 from debugserver.linux import events, ptrace, registers, scratch
+from debugserver.linux.procfs import unless_hidden
 from debugserver.linux.waits import STEPPED, StopKind, Stopped
 from debugserver.target.model import ActionKind, StopReason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from debugserver.arch.instructions import Instructions, Relocated
     from debugserver.linux.threads import LinuxProcess, LinuxThread
     from debugserver.linux.tracer import Tracer
     from debugserver.linux.waits import Status
-
-_T = TypeVar("_T")
 
 _FAULTS = frozenset({signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGTRAP})
 _PAGE = 4096
@@ -217,7 +214,7 @@ def _is_executable(tracer: Tracer, thread: LinuxThread, pc: int) -> bool:
     if process.executable is None:
         if last.reason is StopReason.SOFTWARE_BREAKPOINT and last.address == pc:
             return True
-        regions = _unless_hidden(tracer.procfs.regions, process.pid) or ()
+        regions = unless_hidden(tracer.procfs.regions, process.pid) or ()
         process.executable = tuple((region.start, region.end) for region in regions if "x" in region.permissions)
     for start, end in process.executable:  # noqa: SIM110 - asked for every step: a generator costs more
         if start <= pc < end:
@@ -257,19 +254,9 @@ def _clean(process: LinuxProcess, slot: int, length: int) -> None:
 
 def _slot(tracer: Tracer, process: LinuxProcess) -> int:
     if process.scratch is None:
-        maps = _unless_hidden(tracer.procfs.maps, process.pid) or b""
+        maps = unless_hidden(tracer.procfs.maps, process.pid) or b""
         process.scratch = scratch.find(maps, process.memory)
     return process.scratch
-
-
-def _unless_hidden(read: Callable[[int], _T], pid: int) -> _T | None:
-    """What /proc says of a process, if it may be known (PR_SET_DUMPABLE in prctl(2))."""
-    try:
-        return read(pid)
-    except NoSuchProcess:
-        raise
-    except TargetError:
-        return None
 
 
 def _step_in_slot(tracer: Tracer, thread: LinuxThread, relocated: Relocated, slot: int) -> bool:
