@@ -1,8 +1,7 @@
 """Births and transformations: clone, fork, vfork, exec. ptrace(2), PTRACE_O_TRACECLONE and its kin.
 
 A child that is not to be debugged is let go without our breakpoints in its memory. One that shares its parent's
-memory is followed
-inside, as a guest, until it leaves that memory; a guest steps over the breakpoints that it meets.
+memory is followed inside, as a guest, until it leaves that memory; a guest steps over the breakpoints that it meets.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Starting a program as a shell would: signals, process group, terminal, descriptors, address space layout.
 
-The new process waits for `release` before it runs anything, so that it can be traced meanwhile.
-Knows nothing of tracing.
+The new process waits for `release` before it runs anything, so that it can be traced meanwhile. Knows nothing of
+tracing.
 """
 
 from __future__ import annotations

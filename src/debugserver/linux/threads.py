@@ -1,9 +1,8 @@
 """The state of the processes and threads that are traced. Only data: what moves it is `execution`.
 
 Two kinds of "running" are kept apart: `stopped` is the kernel's view (in a ptrace-stop or not), `resumed` the
-client's (told to run and
-not reported since). A resumed thread may be stopped for a while for our own purposes; a thread that is not resumed
-never runs.
+client's (told to run and not reported since). A resumed thread may be stopped for a while for our own purposes; a
+thread that is not resumed never runs.
 """
 
 from __future__ import annotations

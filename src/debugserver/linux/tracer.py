@@ -1,8 +1,7 @@
 """The machinery under every traced thread: letting it run, stopping it, hearing from it. Always one thread at a time.
 
 What a status means is `events`' business, what a client wants `execution`'s. Here is only how threads are moved, and
-the two queues of
-what there is to tell.
+the two queues of what there is to tell.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from debugserver.linux.child_signals import ChildSignals
 from debugserver.linux.events import handle_status
 from debugserver.linux.table import ProcessTable
 from debugserver.target.model import ActionKind, ProcessExit, ThreadExit
-from debugserver.target.target import TargetLog, log_nothing
+from debugserver.target.target import log_nothing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -27,8 +26,8 @@ if TYPE_CHECKING:
     from debugserver.linux.procfs import Procfs
     from debugserver.linux.threads import LinuxProcess, LinuxThread
     from debugserver.linux.waits import Status, Stopped
+    from debugserver.target.model import StopReason
     from debugserver.target.target import TargetLog
-from debugserver.target.model import StopReason
 
 _STOP_DEADLINE = 5.0
 """Seconds. A thread that does not stop by then sleeps uninterruptibly in the kernel."""

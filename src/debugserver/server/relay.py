@@ -1,5 +1,5 @@
-"""Passing on bytes between the program's terminal and our own standard streams. Blocks for a moment only
-where somebody is to catch up; knows no protocol."""
+"""Passing on bytes between the program's terminal and our own standard streams. Blocks for a moment only where
+somebody is to catch up; knows no protocol."""
 
 from __future__ import annotations
 

@@ -50,8 +50,8 @@ class Server:
     ) -> None:
         """`source` is closed at the end, and `reopen` makes another one when it was a connection that is gone;
         `new_stub` makes a fresh conversation for each client; `prepare` does what the first one needs and can wait
-        until we listen; `once`: the first client is the last; `accept_timeout`:
-        the seconds within which it must come, or the server ends."""
+        until we listen; `once`: the first client is the last; `accept_timeout`: the seconds within which it must come,
+        or the server ends."""
         self._target = target
         self._settings = settings
         self._new_stub = new_stub

@@ -1,8 +1,7 @@
 """The one table of packets: what each is called, what it needs, what it advertises, who answers it.
 
 Handlers enter themselves with @packet, @xfer_object and @monitor_command; `bind` keeps the rows that a target can
-serve.
-Knows no handler by name, no session state and no wire format.
+serve. Knows no handler by name, no session state and no wire format.
 """
 
 from __future__ import annotations
@@ -49,8 +48,8 @@ class Row(NamedTuple):
     inferior (None: the handler works without); `explains`: GDB shows a sentence in place of the error number;
     `lldb`: how it differs in LLDB's dialect, for the documentation; `of_thread`: LLDB may name the thread that is meant
     behind the arguments (QThreadSuffixSupported); `lldb_errors`: the replies that LLDB gets for kinds of errors, the
-    first that fits; `glued`: the arguments follow the name without a separator and may
-    begin with a letter; `bare`: there are no arguments, and any is an error."""
+    first that fits; `glued`: the arguments follow the name without a separator and may begin with a
+    letter; `bare`: there are no arguments, and any is an error."""
 
     name: str
     handler: Callable[..., Reply]

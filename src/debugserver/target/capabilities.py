@@ -1,8 +1,8 @@
 """What a target may be able to do, one small abstract class an ability.
 
-`stub` asks `target.capability(Memory)` once a session; what is absent is neither served nor advertised.
-Text is str, addresses and lengths are integers in bytes, register values are bytes in the target's order.
-Every method may raise TargetError; NoSuchProcess and NoSuchThread for ids that are gone.
+`stub` asks `target.capability(Memory)` once a session; what is absent is neither served nor advertised. Text is str,
+addresses and lengths are integers in bytes, register values are bytes in the target's order. Every method may raise
+TargetError; NoSuchProcess and NoSuchThread for ids that are gone.
 """
 
 from __future__ import annotations
