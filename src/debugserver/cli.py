@@ -73,7 +73,7 @@ def _demonstrate(words: list[str]) -> int:
     from debugserver import demo
 
     try:
-        return demo.main(words)
+        return demo.main(words, main)
     except BrokenPipeError:
         # Nobody reads on (`debugserver demo | head`).
         _drop_output()

@@ -13,7 +13,7 @@ import signal
 import socket
 import struct
 import sys
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from debugserver.errors import DebugServerError
 from debugserver.rsp import thread_id
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from debugserver.rsp.stop_reply import StopReply
+
+    Serve = Callable[[list[str]], int]
+    """Runs the server: command line -> exit code."""
 
 FUNCTION = "getppid"
 """In the C library, and called by nobody else than the script's thread."""
@@ -48,15 +51,15 @@ def check(condition: object, what: str) -> None:
         raise DemoFailed(what)
 
 
-def main(arguments: list[str]) -> int:
-    """Run the demonstration; 0 if every step really worked."""
+def main(arguments: list[str], serve: Serve) -> int:
+    """Run the demonstration, with `serve` as the server; 0 if every step really worked."""
     if arguments:
         print("Usage:\tdebugserver demo", file=sys.stderr)
         return 2
     command = [sys.executable or "/usr/bin/python3", "-c", SCRIPT]
     print(f"The program: {shlex.join(command)}")
     ours, theirs = socket.socketpair()
-    log, server = _start_server(ours, theirs, command)
+    log, server = _start_server(serve, ours, theirs, command)
     try:
         with RspClient(ours, timeout=TIMEOUT) as client:
             _run_steps(Session(client))
@@ -91,7 +94,7 @@ def _say_how_with_gdb(command: list[str]) -> None:
 # The server, in a process of its own
 
 
-def _start_server(ours: socket.socket, theirs: socket.socket, command: list[str]) -> tuple[int, int]:
+def _start_server(serve: Serve, ours: socket.socket, theirs: socket.socket, command: list[str]) -> tuple[int, int]:
     """Where it writes what it says, and its pid."""
     log, written = os.pipe()
     sys.stdout.flush()
@@ -101,19 +104,17 @@ def _start_server(ours: socket.socket, theirs: socket.socket, command: list[str]
         os.close(log)
         os.dup2(written, 2)
         os.set_inheritable(theirs.fileno(), False)
-        _serve(["--once", "--no-startup-with-shell", f"fd:{theirs.fileno()}", *command])
+        _run(serve, ["--once", "--no-startup-with-shell", f"fd:{theirs.fileno()}", *command])
     theirs.close()
     os.close(written)
     return log, pid
 
 
-def _serve(arguments: list[str]) -> None:
-    """Never returns: what the parent would do afterwards is not this process's business."""
-    from debugserver import cli
-
+def _run(serve: Serve, arguments: list[str]) -> NoReturn:
+    """What the parent would do afterwards is not this process's business."""
     status = 1
     try:
-        status = cli.main(arguments)
+        status = serve(arguments)
     finally:
         os._exit(status)
 

@@ -29,7 +29,8 @@ def test_every_step_works() -> None:
 
 def test_a_step_that_fails_fails_the_demonstration() -> None:
     script = (
-        "import sys; sys.path.insert(0, 'src'); from debugserver import demo; demo.STATUS = 8; sys.exit(demo.main([]))"
+        "import sys; sys.path.insert(0, 'src'); from debugserver import cli, demo; demo.STATUS = 8; "
+        "sys.exit(demo.main([], cli.main))"
     )
     result = run(sys.executable, "-c", script)
     assert result.returncode == 1

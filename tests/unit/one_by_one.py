@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from debugserver.arch import amd64, i386
+from debugserver.arch import amd64, i386, user_regs
 from debugserver.arch.instructions import Instructions
 from debugserver.errors import MemoryFault
 
@@ -64,16 +64,18 @@ class State:
         self.data = bytearray(data)
 
     def __getitem__(self, name: str) -> int:
-        offset = amd64.OFFSETS[name]
+        offset = user_regs.OFFSETS[name]
         return int.from_bytes(self.registers[offset : offset + 8], "little")
 
     def __setitem__(self, name: str, value: int) -> None:
-        offset = amd64.OFFSETS[name]
+        offset = user_regs.OFFSETS[name]
         self.registers[offset : offset + 8] = value.to_bytes(8, "little")
 
     def differences(self, other: State) -> dict[str, tuple[str, str]]:
         """What is not the same, but for vectors."""
-        registers = {name: (hex(self[name]), hex(other[name])) for name in amd64.OFFSETS if self[name] != other[name]}
+        registers = {
+            name: (hex(self[name]), hex(other[name])) for name in user_regs.OFFSETS if self[name] != other[name]
+        }
         return registers | ({} if self.data == other.data else {"data": (self.data.hex(), other.data.hex())})
 
     def copy(self) -> State:
@@ -109,7 +111,7 @@ def random_state(chance: random.Random, bits: int, *, aligned: bool = False) -> 
     data = bytearray(chance.randbytes(WINDOW))
     if tidy:
         data[5::8] = data[6::8] = data[7::8] = bytes(WINDOW // 8)
-    state = State(bytes(amd64.USER_REGS_SIZE), bytes(vectors), data)
+    state = State(bytes(user_regs.USER_REGS_SIZE), bytes(vectors), data)
     for name in _GENERAL[bits]:
         is_address = chance.random() < _OFTEN_ADDRESSES.get(name, 0)
         value = _random_address(chance) if is_address else _random_number(chance, name)

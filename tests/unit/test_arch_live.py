@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from debugserver.arch import amd64, xsave
+from debugserver.arch import amd64, user_regs, xsave
 from debugserver.arch.description import target_description
 from debugserver.testing.client import RspClient
 from tests.support.server import Server, gnu_gdbserver, server_command
@@ -104,6 +104,6 @@ def test_the_kernel_takes_what_the_codec_writes(program: Path, architecture: Arc
 
 def test_the_kernel_has_general_registers_where_we_say(program: Path, architecture: Architecture) -> None:
     with stopped(program) as process:
-        user_regs = bytearray(process.read(NT_PRSTATUS))
-        assert len(user_regs) == amd64.USER_REGS_SIZE
-        assert int.from_bytes(user_regs[amd64.RSP_OFFSET : amd64.RSP_OFFSET + 8], "little") == 0x1111111111111108
+        bank = process.read(NT_PRSTATUS)
+        assert len(bank) == user_regs.USER_REGS_SIZE
+        assert int.from_bytes(bank[user_regs.RSP_OFFSET :][:8], "little") == 0x1111111111111108

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from debugserver.arch import amd64, i386, xsave
+from debugserver.arch import amd64, i386, user_regs, xsave
 from tests.unit import i386_state
 from tests.unit.amd64_state import LAYOUTS, NT_FPREGSET, NT_PRSTATUS, NT_X86_XSTATE, Recording, built_area, load
 
@@ -263,17 +263,11 @@ def test_one_architecture_for_equal_cpus() -> None:
 
 def test_offsets_in_user_regs_struct() -> None:
     expected = RECORDED.expected()
-    user_regs = RECORDED.banks[NT_PRSTATUS]
-    assert len(user_regs) == amd64.USER_REGS_SIZE
-    for name, offset in {
-        "rax": amd64.RAX_OFFSET,
-        "orig_rax": amd64.ORIG_RAX_OFFSET,
-        "rip": amd64.RIP_OFFSET,
-        "eflags": amd64.EFLAGS_OFFSET,
-        "rsp": amd64.RSP_OFFSET,
-        "fs_base": amd64.FS_BASE_OFFSET,
-    }.items():
-        assert user_regs[offset : offset + len(expected[name])] == expected[name]
+    bank = RECORDED.banks[NT_PRSTATUS]
+    assert len(bank) == user_regs.USER_REGS_SIZE
+    assert user_regs.OFFSETS.keys() <= expected.keys()
+    for name, offset in user_regs.OFFSETS.items():
+        assert bank[offset : offset + len(expected[name])] == expected[name], name
 
 
 # i386 only
@@ -315,7 +309,7 @@ def test_general_places(make: Callable[[int, int], Architecture]) -> None:
     architecture = make(0, 0)
     codec = architecture.codec
     assert codec is not None
-    bank = bytes(range(amd64.USER_REGS_SIZE))
+    bank = bytes(range(user_regs.USER_REGS_SIZE))
     found = [number for number in range(len(architecture.registers)) if codec.general_place(number) is not None]
     assert set(architecture.general) <= set(found)
     for number in found:

@@ -13,6 +13,15 @@ from debugserver.arch import x86_roles, xsave
 from debugserver.arch.architecture import Architecture, Feature, Register, arrange
 from debugserver.arch.banks import NT_PRSTATUS, BankCodec, PlainSection
 from debugserver.arch.system_calls import SystemCalls
+from debugserver.arch.user_regs import (
+    CODE_SEGMENT,
+    CS_OFFSET,
+    EFLAGS_OFFSET,
+    OFFSETS,
+    ORIG_RAX_OFFSET,
+    RAX_OFFSET,
+    RIP_OFFSET,
+)
 from debugserver.arch.x86_instructions import X86Instructions
 from debugserver.arch.x86_registers import (
     AVX512_COMPONENTS,
@@ -36,33 +45,6 @@ if TYPE_CHECKING:
     from debugserver.arch.architecture import ReadRegister
 
 # fmt: off
-USER_REGS = (
-    "r15", "r14", "r13", "r12", "rbp", "rbx", "r11", "r10", "r9", "r8", "rax", "rcx", "rdx", "rsi", "rdi", "orig_rax",
-    "rip", "cs", "eflags", "rsp", "ss", "fs_base", "gs_base", "ds", "es", "fs", "gs",
-)
-"""struct user_regs_struct (sys/user.h): what NT_PRSTATUS is, eight bytes each."""
-
-OFFSETS = {name: 8 * position for position, name in enumerate(USER_REGS)}
-"""Where each is, in bytes."""
-
-USER_REGS_SIZE = 8 * len(USER_REGS)
-RAX_OFFSET = OFFSETS["rax"]
-ORIG_RAX_OFFSET = OFFSETS["orig_rax"]
-RIP_OFFSET = OFFSETS["rip"]
-CS_OFFSET = OFFSETS["cs"]
-EFLAGS_OFFSET = OFFSETS["eflags"]
-RSP_OFFSET = OFFSETS["rsp"]
-FS_BASE_OFFSET = OFFSETS["fs_base"]
-
-CODE_SEGMENT = 0x33
-COMPATIBILITY_SEGMENT = 0x23
-DATA_SEGMENT = 0x2B
-"""cs while 64-bit code runs and while 32-bit code does, and the data segments of the latter (the kernel's
-asm/segment.h)."""
-
-USER_DEBUGREG_OFFSET = 848
-"""Of u_debugreg[0] in struct user, for PTRACE_PEEKUSER and PTRACE_POKEUSER; the next one is 8 bytes on."""
-
 _INTEGERS = (
     "rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
 )

@@ -11,11 +11,11 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from debugserver.arch import x86_roles, xsave
-from debugserver.arch.amd64 import COMPATIBILITY_SEGMENT, DATA_SEGMENT, OFFSETS
 from debugserver.arch.architecture import Architecture, Feature, Register, arrange
 from debugserver.arch.banks import NT_PRSTATUS, BankCodec, PlainSection
 from debugserver.arch.description import vector
 from debugserver.arch.system_calls import SystemCalls
+from debugserver.arch.user_regs import COMPATIBILITY_SEGMENT, DATA_SEGMENT, OFFSETS
 from debugserver.arch.x86_instructions import X86Instructions
 from debugserver.arch.x86_registers import (
     AVX512_COMPONENTS,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from iced_x86 import CodeSize, Decoder, DecoderOptions, Instruction, OpKind, Register, RegisterExt
 
-from debugserver.arch.amd64 import OFFSETS, RIP_OFFSET
+from debugserver.arch.user_regs import OFFSETS, RIP_OFFSET
 
 if TYPE_CHECKING:
     from iced_x86._iced_x86_py import Register as RegisterId

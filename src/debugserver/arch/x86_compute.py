@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from iced_x86 import ConditionCode, FlowControl, Instruction, Mnemonic, OpKind, Register
 
 from debugserver.arch import x86_flags, x86_stack
-from debugserver.arch.amd64 import EFLAGS_OFFSET
+from debugserver.arch.user_regs import EFLAGS_OFFSET
 from debugserver.arch.x86_code import POINTER, RIP, Unknown, place
 from debugserver.arch.x86_flags import STATUS, Condition, Operation
 from debugserver.arch.x86_operands import (

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from iced_x86 import Instruction, MemorySizeExt, OpKind, Register, RegisterExt
 
-from debugserver.arch.amd64 import OFFSETS
 from debugserver.arch.instructions import Computation, MemoryAccess
+from debugserver.arch.user_regs import OFFSETS
 from debugserver.arch.x86_code import NEAR_BRANCHES, POINTER, Unknown, canonical, is_64_bit, place, pointer_size
 from debugserver.errors import MemoryFault
 

@@ -20,8 +20,8 @@ from iced_x86 import (
     RegisterExt,
 )
 
-from debugserver.arch.amd64 import RSP_OFFSET
 from debugserver.arch.instructions import MemoryAccess, Relocated
+from debugserver.arch.user_regs import RSP_OFFSET
 from debugserver.arch.x86_code import NEAR_BRANCHES, POINTER, RIP, canonical, is_64_bit, place, pointer_size
 
 _HELPERS = (Register.RSI, Register.RDI, Register.RBX, Register.RDX, Register.RCX, Register.RAX)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from iced_x86 import Code, Instruction, Mnemonic, Register
 
-from debugserver.arch.amd64 import EFLAGS_OFFSET
+from debugserver.arch.user_regs import EFLAGS_OFFSET
 from debugserver.arch.x86_code import POINTER, RIP, Unknown, place, pointer_size
 from debugserver.arch.x86_operands import (
     UNSIGNED,

@@ -10,8 +10,8 @@ import struct
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from debugserver.arch.amd64 import OFFSETS, USER_REGS_SIZE
 from debugserver.arch.banks import NT_FPREGSET, NT_PRSTATUS
+from debugserver.arch.user_regs import OFFSETS, USER_REGS_SIZE
 from debugserver.arch.xsave import NT_X86_XSTATE
 
 NT_PRPSINFO, NT_AUXV, NT_FILE, NT_SIGINFO, NT_PRXFPREG = 3, 6, 0x46494C45, 0x53494749, 0x46E62B7F

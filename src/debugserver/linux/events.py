@@ -33,7 +33,7 @@ def handle_status(tracer: Tracer, tid: int, status: Status) -> None:
     if isinstance(status, Exited):
         _handle_exit(tracer, tid, status)
     elif thread is not None:
-        handle_stop(tracer, thread, status)
+        _handle_stop(tracer, thread, status)
     elif leaver is not None:
         release_stopped(tracer, leaver, status)
     else:
@@ -60,7 +60,7 @@ def _handle_exit(tracer: Tracer, tid: int, status: Exited) -> None:
     family.release_untold(tracer)
 
 
-def handle_stop(tracer: Tracer, thread: LinuxThread, status: Stopped) -> None:
+def _handle_stop(tracer: Tracer, thread: LinuxThread, status: Stopped) -> None:
     """A known thread stopped: find out why, then report it, keep it, or let it go on."""
     halting, thread.halting = thread.halting, False
     thread.stopped = True

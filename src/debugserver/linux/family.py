@@ -10,7 +10,7 @@ import signal
 from typing import TYPE_CHECKING
 
 from debugserver.errors import NoSuchProcess
-from debugserver.linux import events, injection, ptrace, registers
+from debugserver.linux import injection, ptrace, registers
 from debugserver.linux.breakpoints import BreakpointTable
 from debugserver.linux.memory import MemoryFile
 from debugserver.linux.procfs import unless_hidden
@@ -94,7 +94,7 @@ def _welcome_thread(tracer: Tracer, parent: LinuxThread, thread: LinuxThread, fi
         parent.event = Stop(parent.id, signal.SIGTRAP, StopReason.CLONE, child=thread.id)
         first_stop = first_stop or tracer.await_status(thread.tid)
     if first_stop is not None:
-        events.handle_status(tracer, thread.tid, first_stop)
+        tracer.take_in(thread.tid, first_stop)
 
 
 def _welcome_child(tracer: Tracer, parent: LinuxThread, pid: int, *, is_vfork: bool) -> None:
@@ -198,7 +198,7 @@ def _stop(tracer: Tracer, thread: LinuxThread) -> None:
     thread.resumed = False
     tracer.interrupt(thread)
     while not thread.stopped and (status := tracer.await_status(thread.tid)):
-        events.handle_status(tracer, thread.tid, status)
+        tracer.take_in(thread.tid, status)
         if thread.tid not in thread.process.threads:
             return
 
@@ -237,7 +237,9 @@ def _become(tracer: Tracer, thread: LinuxThread) -> bool:
     if process.caught_system_calls is not None:
         report_exec(tracer, thread)
         return True
-    _leave_system_call(thread)
+    # A step from the middle of execve would end at its exit, with no instruction run.
+    tracer.leave_system_call(thread)
+    thread.halting = True
     return False
 
 
@@ -265,13 +267,3 @@ def _keep_only(tracer: Tracer, thread: LinuxThread, former: int) -> None:
     for other in tuple(process.threads.values()):
         if other is not thread:
             tracer.table.remove_thread(other)
-
-
-def _leave_system_call(thread: LinuxThread) -> None:
-    """The exec event comes in the middle of execve. A step from there would end at its exit, with no instruction
-    run."""
-    registers.flush(thread)
-    ptrace.interrupt(thread.tid)
-    ptrace.resume(thread.tid)
-    thread.stopped = False
-    thread.halting = True

@@ -11,7 +11,7 @@ import os
 from typing import TYPE_CHECKING
 
 from debugserver.errors import MemoryFault, TargetError
-from debugserver.linux import events, ptrace, registers
+from debugserver.linux import ptrace, registers
 from debugserver.linux.waits import STEPPED, Exited, StopKind, Stopped
 from debugserver.target.capabilities import Allocation
 
@@ -117,13 +117,10 @@ def _find_thread(tracer: Tracer, process: LinuxProcess) -> LinuxThread:
 def _stop_again(tracer: Tracer, thread: LinuxThread) -> bool:
     """Let a thread finish the system call that it is in, and run nothing else; whether it stands then. It stands as
     job control has it: in a group-stop while there is one."""
-    registers.flush(thread)
-    ptrace.interrupt(thread.tid)
-    ptrace.resume(thread.tid)
-    thread.stopped = False
+    tracer.leave_system_call(thread)
     status = tracer.await_status(thread.tid, _DEADLINE)
     if status is not None:
-        events.handle_status(tracer, thread.tid, status)
+        tracer.take_in(thread.tid, status)
     return thread.stopped
 
 
@@ -175,7 +172,7 @@ class _Injection:
             status = tracer.await_status(thread.tid, _DEADLINE)
             if status is None or isinstance(status, Exited):
                 if status is not None:
-                    events.handle_status(tracer, thread.tid, status)
+                    tracer.take_in(thread.tid, status)
                 return
             thread.stopped = True
             yield status

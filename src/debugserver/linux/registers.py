@@ -7,7 +7,7 @@ import errno
 import struct
 from typing import TYPE_CHECKING, NamedTuple
 
-from debugserver.arch import amd64, xsave
+from debugserver.arch import amd64, user_regs, xsave
 from debugserver.arch.banks import NT_PRSTATUS
 from debugserver.errors import NoSuchThread, TargetError
 from debugserver.linux import ptrace
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from debugserver.linux.threads import LinuxThread
     from debugserver.target.model import ThreadId
 
-_PC = slice(amd64.RIP_OFFSET, amd64.RIP_OFFSET + 8)
-_SP = slice(amd64.RSP_OFFSET, amd64.RSP_OFFSET + 8)
-_CS = slice(amd64.CS_OFFSET, amd64.CS_OFFSET + 8)
-_SYSTEM_CALL_SLOT = slice(amd64.ORIG_RAX_OFFSET, amd64.ORIG_RAX_OFFSET + 8)
-_SYSTEM_CALL = slice(amd64.ORIG_RAX_OFFSET, amd64.ORIG_RAX_OFFSET + 4)
+_PC = slice(user_regs.RIP_OFFSET, user_regs.RIP_OFFSET + 8)
+_SP = slice(user_regs.RSP_OFFSET, user_regs.RSP_OFFSET + 8)
+_CS = slice(user_regs.CS_OFFSET, user_regs.CS_OFFSET + 8)
+_SYSTEM_CALL_SLOT = slice(user_regs.ORIG_RAX_OFFSET, user_regs.ORIG_RAX_OFFSET + 8)
+_SYSTEM_CALL = slice(user_regs.ORIG_RAX_OFFSET, user_regs.ORIG_RAX_OFFSET + 4)
 """The number is an int to the kernel, and all that a 32-bit process has."""
 _POINTER = struct.Struct("<Q")
 _SYSTEM_CALL_NUMBER = struct.Struct("<i")
@@ -63,7 +63,7 @@ def _write_bank(thread: LinuxThread, kind: int) -> None:
 def read_pc(thread: LinuxThread) -> int:
     """The program counter."""
     general = thread.banks.get(NT_PRSTATUS) or bank(thread, NT_PRSTATUS)
-    pc: int = _POINTER.unpack_from(general, amd64.RIP_OFFSET)[0]
+    pc: int = _POINTER.unpack_from(general, user_regs.RIP_OFFSET)[0]
     return pc
 
 
@@ -74,7 +74,7 @@ def read_sp(thread: LinuxThread) -> int:
 
 def read_system_call(thread: LinuxThread) -> int:
     """The number of the system call that the thread is in; negative: none."""
-    number: int = _SYSTEM_CALL_NUMBER.unpack_from(bank(thread, NT_PRSTATUS), amd64.ORIG_RAX_OFFSET)[0]
+    number: int = _SYSTEM_CALL_NUMBER.unpack_from(bank(thread, NT_PRSTATUS), user_regs.ORIG_RAX_OFFSET)[0]
     return number
 
 
@@ -102,14 +102,14 @@ def read_thread_pointer(thread: LinuxThread) -> bytes:
 def write_pc(thread: LinuxThread, value: int) -> None:
     """Move the program counter of a thread that is in no system call."""
     general = thread.banks.get(NT_PRSTATUS) or bank(thread, NT_PRSTATUS)
-    _POINTER.pack_into(general, amd64.RIP_OFFSET, value)
+    _POINTER.pack_into(general, user_regs.RIP_OFFSET, value)
     thread.dirty_banks.add(NT_PRSTATUS)
 
 
 def find_architecture(thread: LinuxThread) -> Architecture:
     """What the registers of a thread in a ptrace-stop are."""
     make = amd64.architecture
-    if int.from_bytes(bank(thread, NT_PRSTATUS)[_CS], "little") == amd64.COMPATIBILITY_SEGMENT:
+    if int.from_bytes(bank(thread, NT_PRSTATUS)[_CS], "little") == user_regs.COMPATIBILITY_SEGMENT:
         from debugserver.arch.i386 import architecture as make
     try:
         state = bank(thread, xsave.NT_X86_XSTATE)

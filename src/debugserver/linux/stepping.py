@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from debugserver.arch.banks import NT_PRSTATUS
 from debugserver.errors import MemoryFault, TargetError
-from debugserver.linux import events, ptrace, registers, scratch
+from debugserver.linux import ptrace, registers, scratch
 from debugserver.linux.procfs import unless_hidden
 from debugserver.linux.waits import STEPPED, StopKind, Stopped
 from debugserver.target.model import ActionKind, StopReason
@@ -68,7 +68,7 @@ def _step(tracer: Tracer, thread: LinuxThread) -> None:
         return
     _send_again(thread, put_off)
     if status is not None:
-        events.handle_status(tracer, thread.tid, status)
+        tracer.take_in(thread.tid, status)
 
 
 def _step_from(tracer: Tracer, thread: LinuxThread, pc: int) -> tuple[Status | None, list[bytearray]]:
@@ -105,7 +105,7 @@ def _deliver(tracer: Tracer, thread: LinuxThread, put_off: list[bytearray]) -> N
         return
     _send_again(thread, put_off[1:])
     ptrace.write_siginfo(thread.tid, put_off[0])
-    events.handle_stop(tracer, thread, Stopped(StopKind.SIGNAL, _signal_of(put_off[0])))
+    tracer.take_in(thread.tid, Stopped(StopKind.SIGNAL, _signal_of(put_off[0])))
 
 
 def _send_again(thread: LinuxThread, put_off: list[bytearray]) -> None:
@@ -266,7 +266,7 @@ def _step_in_slot(tracer: Tracer, thread: LinuxThread, relocated: Relocated, slo
     status, put_off = _step_from(tracer, thread, slot)
     if not isinstance(status, Stopped):
         if status is not None:
-            events.handle_status(tracer, thread.tid, status)
+            tracer.take_in(thread.tid, status)
         return True
     thread.stopped, thread.signal_stop = True, status.kind is StopKind.SIGNAL
     stepped = status == STEPPED and ptrace.signal_code(thread.tid) == _TRAP_TRACE
@@ -283,7 +283,7 @@ def _step_in_slot(tracer: Tracer, thread: LinuxThread, relocated: Relocated, slo
     if thread.signal_stop and status.signal in _FAULTS:
         # The instruction's own doing: in its own place it does it again, and the signal says where.
         return False
-    events.handle_stop(tracer, thread, status)
+    tracer.take_in(thread.tid, status)
     return True
 
 

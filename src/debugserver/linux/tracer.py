@@ -132,6 +132,14 @@ class Tracer:
         if not steps or pc in process.breakpoints.returned:
             process.breakpoints.renew(process.memory)
 
+    def leave_system_call(self, thread: LinuxThread) -> None:
+        """Let a thread that stands in the middle of a system call run to its end, and stop there with no instruction
+        run."""
+        registers.flush(thread)
+        ptrace.interrupt(thread.tid)
+        ptrace.resume(thread.tid)
+        thread.stopped = False
+
     def flush_points(self, thread: LinuxThread) -> None:
         """Put the process's points into the debug registers of a stopped thread."""
         if watchpoints.flush(thread):
@@ -184,7 +192,11 @@ class Tracer:
         else:
             self.wake()
         while self._fetched:
-            handle_status(self, *self._fetched.popleft())
+            self.take_in(*self._fetched.popleft())
+
+    def take_in(self, tid: int, status: Status) -> None:
+        """Act upon one status, as `collect` does; for who has waited for that of one thread."""
+        handle_status(self, tid, status)
 
     def _look_eagerly(self, tid: int = -1) -> tuple[int, Status] | None:
         """A thread that was let run may stop within microseconds: to look a few times costs less than to sleep and be
