@@ -121,7 +121,16 @@ def test_crash_survived_by_repair(debug: Callable[..., str]) -> None:
     expect(out, r"SIGSEGV", r"exited normally")
 
 
-def test_killed_from_outside_while_stopped(gdb: Gdb, serve: Callable[..., Server]) -> None:
+@pytest.mark.parametrize(
+    ("command", "answer"),
+    [
+        ("continue", r"Program terminated with signal SIGKILL"),
+        ("stepi", r"Program terminated with signal SIGKILL"),
+        ("kill", r"\[Inferior 1 \(process \d+\) killed\]"),
+        ("detach", r"\[Inferior 1 \(process \d+\) detached\]"),
+    ],
+)
+def test_killed_from_outside_while_stopped(gdb: Gdb, serve: Callable[..., Server], command: str, answer: str) -> None:
     server = serve(compile_program("threads"))
     with gdb.talk(compile_program("threads")) as conversation:
         out = conversation.run(f"target remote {server.address}", "break ready", "continue")
@@ -129,7 +138,7 @@ def test_killed_from_outside_while_stopped(gdb: Gdb, serve: Callable[..., Server
         os.kill(server.debuggee, signal.SIGKILL)
         wait_until(lambda: is_gone(server.debuggee), "the kernel ends the process")
         conversation.run("monitor help")  # the server has time to notice
-        expect(conversation.run("continue"), r"Program terminated with signal SIGKILL|is not being run|exited")
+        expect(conversation.run(command), answer)
 
 
 def test_killed_from_outside_while_running(gdb: Gdb, serve: Callable[..., Server]) -> None:

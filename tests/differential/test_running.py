@@ -234,13 +234,31 @@ def test_the_end_while_stepped(both: Both) -> None:
     both(scenario)
 
 
-def test_death_from_outside(both: Both) -> None:
+@pytest.mark.parametrize("packet", [b"vCont;c", b"c", b"s"])
+def test_death_from_outside(both: Both, packet: bytes) -> None:
     def scenario(side: Side) -> Iterator[object]:
         side.run_to("stop_here")
         os.kill(side.pid, signal.SIGKILL)
-        yield resume(side, b"vCont;c")
+        side.wait_gone(side.pid)
+        yield resume(side, packet)
 
     both(scenario)
+
+
+@pytest.mark.parametrize(
+    ("packet", "offered"), [(b"D", "vContSupported+"), (b"D;{pid}", OFFERED), (b"vKill;{pid}", OFFERED)]
+)
+def test_letting_go_of_the_dead(both: Both, packet: bytes, offered: str) -> None:
+    """They are the client's until it has been told of their end."""
+
+    def scenario(side: Side) -> Iterator[object]:
+        side.run_to("stop_here")
+        named = side.named(packet)
+        os.kill(side.pid, signal.SIGKILL)
+        side.wait_gone(side.pid)
+        yield side.ask(named)
+
+    both(scenario, offered=offered)
 
 
 @pytest.mark.parametrize(("packet", "offered"), [(b"D", "vContSupported+"), (b"D;{pid}", OFFERED)])

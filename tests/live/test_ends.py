@@ -81,6 +81,40 @@ def test_killed_while_stopped_and_looked_at(debug: Callable[..., Session]) -> No
     killed(session.go(f"s:{name(thread)}"), SIGKILL)
 
 
+@pytest.mark.parametrize("packet", ["D;{pid}", "vKill;{pid}", "D"])
+def test_what_was_killed_can_be_let_go_and_killed(debug: Callable[..., Session], packet: str) -> None:
+    """Until its end is told it is the client's; afterwards there is nothing to tell."""
+    session, pid = counting(debug)
+    kill(pid)
+    wait_until(lambda: is_gone(pid), "the process ends")
+    session.expect_ok(packet.format(pid=f"{pid:x}"))
+    assert session.ask("vCont;c") == "E01"
+
+
+@pytest.mark.parametrize("non_stop", [True, False])
+@pytest.mark.parametrize("packet", ["D", "vKill"])
+def test_one_that_ended_beside_others(connect: Callable[..., Session], packet: str, non_stop: bool) -> None:
+    """Its end waits for the next resume, or behind a notification, and goes with it; the others are as they were."""
+    program = compile_program("counts", *STATIC)
+    session = connect(program, multi=True)
+    session.expect_ok("!")
+    for _ in range(3):
+        assert session.ask(f"vRun;{str(program).encode().hex()}")[:1] == "T"
+    first, second, third = dict.fromkeys(pid for pid, _ in session.ids())
+    session.expect_ok(f"QNonStop:{non_stop:d}")
+    for pid in (first, second):
+        kill(pid)
+        wait_until(functools.partial(is_gone, pid), "the process ends")
+    session.expect_ok(f"{packet};{second:x}")
+    assert session.ask(f"{packet};{second:x}") == "E22"
+    session.expect_ok(f"{packet};{first:x}")
+    assert session.ids() == [(third, third)]
+    if non_stop:
+        assert session.told() == [f"X09;process:{first:x}"]
+    session.expect_ok(f"vKill;{third:x}")
+    assert session.ask("vCont;c") == ("OK" if non_stop else "E01")
+
+
 def test_killed_while_stepped(debug: Callable[..., Session]) -> None:
     session, pid = counting(debug)
     main = thread_of(session.step(session.ids()[0]))

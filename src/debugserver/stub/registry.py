@@ -45,7 +45,8 @@ NO_ERRORS: Mapping[type[Exception], bytes] = MappingProxyType({})
 
 class Row(NamedTuple):
     """One packet. `needs` is the capability that the handler's second parameter is; `no_process` the errno without an
-    inferior (None: the handler works without); `explains`: GDB shows a sentence in place of the error number;
+    inferior (None: the handler works without); `until_told`: one that has ended is there still, until the client has
+    been told; `explains`: GDB shows a sentence in place of the error number;
     `lldb`: how it differs in LLDB's dialect, for the documentation; `of_thread`: LLDB may name the thread that is meant
     behind the arguments (QThreadSuffixSupported); `lldb_errors`: the replies that LLDB gets for kinds of errors, the
     first that fits; `glued`: the arguments follow the name without a separator and may begin with a
@@ -56,6 +57,7 @@ class Row(NamedTuple):
     needs: type[Any] | None
     feature: str
     no_process: int | None
+    until_told: bool
     explains: bool
     dialects: frozenset[Dialect]
     lldb: str
@@ -93,6 +95,7 @@ def packet(
     needs: type[Any] | None = None,
     feature: str = "",
     no_process: int | None = None,
+    until_told: bool = False,
     explains: bool = False,
     dialects: frozenset[Dialect] = BOTH,
     lldb: str = "",
@@ -107,7 +110,19 @@ def packet(
         if name in PACKETS:
             raise ValueError(f"packet {name} has two handlers")
         PACKETS[name] = Row(
-            name, handler, needs, feature, no_process, explains, dialects, lldb, of_thread, lldb_errors, glued, bare
+            name=name,
+            handler=handler,
+            needs=needs,
+            feature=feature,
+            no_process=no_process,
+            until_told=until_told,
+            explains=explains,
+            dialects=dialects,
+            lldb=lldb,
+            of_thread=of_thread,
+            lldb_errors=lldb_errors,
+            glued=glued,
+            bare=bare,
         )
         return handler
 

@@ -122,14 +122,20 @@ class Stops:
         pids = {thread.pid for thread in threads}
         return any(execution.running(thread) for pid in pids for thread in target.threads(pid))
 
-    def require_process(self) -> None:
-        """NoSuchProcess if there is nothing to resume; the end of the last one may still wait to be told."""
-        if self._session.target.has_process() or self._session.non_stop:
-            return
-        if not self._unreported:
+    def knows_process(self, pid: int | None = None) -> bool:
+        """Whether there is this inferior (None: any) as far as the client was told: its end may still wait."""
+        if self._session.target.has_process(pid):
+            return True
+        ended = self.ended_processes()
+        return bool(ended) if pid is None else pid in ended
+
+    def ended_processes(self) -> list[int]:
+        """The inferiors whose end the client has not been told of."""
+        known = -1
+        while known < len(self._unreported):
+            known = len(self._unreported)
             self.poll()
-        if not self._unreported:
-            raise NoSuchProcess("no process is being debugged")
+        return [event.pid for event in self._unreported if isinstance(event, ProcessExit)]
 
     def interrupt(self) -> None:
         """The client pressed ^C: some running thread stops as if by SIGINT.

@@ -167,6 +167,7 @@ def _name(args: bytes) -> str:
     "D",
     needs=Detach,
     no_process=errno.EPERM,
+    until_told=True,
     lldb="`D1` and `D1;pid` leave the process stopped; without a pid, all processes are let go.",
 )
 def detach(session: Session, detacher: Detach, args: bytes) -> Reply:
@@ -176,27 +177,30 @@ def detach(session: Session, detacher: Detach, args: bytes) -> Reply:
         raise MalformedPacket("D takes ;pid, and from LLDB 1 before it")
     pids = [fields.number(pid_text)] if separator else _meant_by_default(session)
     for pid in pids:
-        if pid not in session.target.processes():
-            raise MalformedPacket(f"process {pid} is not being debugged")
+        _require_known(session, pid)
     for pid in pids:
         _detach(session, detacher, pid, stopped=bool(stopped))
     return b"OK"
 
 
 def _meant_by_default(session: Session) -> list[int]:
+    if not session.target.has_process():
+        return session.stops.ended_processes()
     return [session.process()] if session.dialect is Dialect.GDB else list(session.target.processes())
 
 
 def _detach(session: Session, detacher: Detach, pid: int, *, stopped: bool) -> None:
     session.settings.announce(_parting_line(session, pid, stopped=stopped))
     session.stops.leave(pid)
-    detacher.detach(pid, stopped=stopped)
+    if session.target.has_process(pid):
+        detacher.detach(pid, stopped=stopped)
     session.forget_process(pid)
 
 
 def _parting_line(session: Session, pid: int, *, stopped: bool) -> str:
     unattended = session.target.capability(Unattended)
-    stays = unattended is not None and not stopped and unattended.stays(pid)
+    can_stay = not stopped and session.target.has_process(pid)
+    stays = unattended is not None and can_stay and unattended.stays(pid)
     return LEFT_UNATTENDED if stays else f"Detaching from process {pid}"
 
 
@@ -206,19 +210,24 @@ def supports_detaching_stopped(session: Session, detacher: Detach, args: bytes) 
     return b"OK"
 
 
-@packet("vKill", needs=Kill, no_process=errno.EPERM)
+@packet("vKill", needs=Kill, no_process=errno.EPERM, until_told=True)
 def kill_process(session: Session, killer: Kill, args: bytes) -> Reply:
     """End a process."""
     pid = fields.number(args)
-    if pid not in session.target.processes():
-        raise MalformedPacket(f"process {pid} is not being debugged")
+    _require_known(session, pid)
     _kill(session, killer, pid)
     return b"OK"
 
 
+def _require_known(session: Session, pid: int) -> None:
+    if not session.stops.knows_process(pid):
+        raise MalformedPacket(f"process {pid} is not being debugged")
+
+
 def _kill(session: Session, killer: Kill, pid: int) -> None:
     session.stops.leave(pid)
-    killer.kill(pid)
+    if session.target.has_process(pid):
+        killer.kill(pid)
     session.forget_process(pid)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -53,36 +54,34 @@ def report_stop(session: Session, execution: Execution, args: bytes) -> Reply:
     return session.stops.current()
 
 
-@packet("c", needs=Execution, lldb=_ONE_PROCESS)
+@packet("c", needs=Execution, no_process=errno.EPERM, until_told=True, lldb=_ONE_PROCESS)
 def continue_(session: Session, execution: Execution, args: bytes) -> Reply:
     """Continue, at an address if one is given."""
-    session.stops.require_process()
     return _resume_old_style(session, ActionKind.CONTINUE, 0, wire.parse_address(args))
 
 
-@packet("C", needs=Execution, lldb=f"{_ONE_PROCESS} {SIGNAL_NUMBERS}")
+@packet("C", needs=Execution, no_process=errno.EPERM, until_told=True, lldb=f"{_ONE_PROCESS} {SIGNAL_NUMBERS}")
 def continue_with_signal(session: Session, execution: Execution, args: bytes) -> Reply:
     """Continue with a signal, at an address if one is given."""
-    session.stops.require_process()
     return _resume_old_style(session, ActionKind.CONTINUE, *wire.parse_signal_and_address(args))
 
 
-@packet("s", needs=Execution)
+@packet("s", needs=Execution, no_process=errno.EPERM, until_told=True)
 def step(session: Session, execution: Execution, args: bytes) -> Reply:
     """Step one instruction, at an address if one is given."""
-    session.stops.require_process()
     return _resume_old_style(session, ActionKind.STEP, 0, wire.parse_address(args))
 
 
-@packet("S", needs=Execution, lldb=SIGNAL_NUMBERS)
+@packet("S", needs=Execution, no_process=errno.EPERM, until_told=True, lldb=SIGNAL_NUMBERS)
 def step_with_signal(session: Session, execution: Execution, args: bytes) -> Reply:
     """Step one instruction with a signal, at an address if one is given."""
-    session.stops.require_process()
     return _resume_old_style(session, ActionKind.STEP, *wire.parse_signal_and_address(args))
 
 
 def _resume_old_style(session: Session, kind: ActionKind, signal: int, address: int | None) -> Reply:
     """The thread of Hc, or with none chosen the current one, takes the action, and whoever `_goes_along` continues."""
+    if not session.target.has_process():
+        return session.stops.resume({})
     thread = session.continue_thread or session.thread()
     if session.stops.refuses_to_resume((thread,)):
         return RUNNING_ALREADY
@@ -132,8 +131,8 @@ def resume_threads(session: Session, execution: Execution, args: bytes) -> Reply
     """Resume, step or stop threads one by one; the leftmost action that names a thread is its own."""
     wanted = wire.parse_actions(args)
     chosen = _choose_actions(session, wanted)
-    if not chosen:
-        session.stops.require_process()
+    if not chosen and not session.non_stop and not session.stops.knows_process():
+        raise NoSuchProcess("no process is being debugged")
     resumes: dict[ThreadId, Action] = {}
     stops: list[ThreadId] = []
     unreported = session.stops.unreported_threads()
