@@ -105,6 +105,15 @@ def test_one_that_ended_beside_others(connect: Callable[..., Session], packet: s
     for pid in (first, second):
         kill(pid)
         wait_until(functools.partial(is_gone, pid), "the process ends")
+    session.choose(second, second)
+    assert set(session.ask("g")) == {"0"}
+    for of_the_dead in (
+        "G00",
+        f"P{RIP:x}=00",
+        f"m{session.symbols['counts']:x},8",
+        f"M{session.symbols['counts']:x},1:00",
+    ):
+        assert session.ask(of_the_dead)[:1] == "E", of_the_dead
     session.expect_ok(f"{packet};{second:x}")
     assert session.ask(f"{packet};{second:x}") == "E22"
     session.expect_ok(f"{packet};{first:x}")

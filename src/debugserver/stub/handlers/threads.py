@@ -17,12 +17,12 @@ from debugserver.rsp import fields, framing, thread_id
 from debugserver.stub.dialects import NO_CURRENT_PROCESS, NO_PROCESS_TO_CHOOSE, NO_THREAD_TO_CHOOSE
 from debugserver.stub.registry import LLDB_ONLY, Dialect, packet
 from debugserver.target.capabilities import Execution, ThreadLocalStorage, ThreadNames
+from debugserver.target.model import ThreadId
 
 if TYPE_CHECKING:
     from debugserver.rsp.thread_id import ThreadSelector
     from debugserver.stub.registry import Reply
     from debugserver.stub.session import Session
-    from debugserver.target.model import ThreadId
 
 _NO_PROCESS = errno.EPERM
 
@@ -63,7 +63,13 @@ def _existing(session: Session, selector: ThreadSelector) -> ThreadId | None:
     """Before there is a process, GDB may name a thread but not pick one."""
     if session.dialect is Dialect.GDB and selector.tid > 0 and not session.target.processes():
         return None
-    return session.select(selector)
+    try:
+        return session.select(selector)
+    except NoSuchProcess:
+        if not selector.pid or selector.tid <= 0 or not session.stops.knows_process(selector.pid):
+            raise
+        # What is asked of it must not be answered by another process: GDB does not look at the reply.
+        return ThreadId(selector.pid, selector.tid)
 
 
 @packet("T", no_process=errno.ENOENT, lldb_errors={NoSuchProcess: b"E01"})
