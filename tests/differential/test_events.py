@@ -501,6 +501,25 @@ def test_each_has_its_own_breakpoints(two: Both) -> None:
     two(scenario)
 
 
+@pytest.mark.parametrize("packet", [b"vCont;c:p%x.-1", b"vCont;s:p%x.%x", b"vCont;c", b"vKill;%x", b"D;%x"])
+def test_an_end_waits_until_its_process_is_resumed(two: Both, packet: bytes) -> None:
+    """Or let go or killed. A step of another process ends as a step."""
+
+    def scenario(side: Side, first: int, second: int) -> Iterator[object]:
+        os.kill(first, signal.SIGKILL)
+        side.wait_gone(first)
+        for _ in range(2):
+            reply = side.ask(b"vCont;s:p%x.%x" % (second, second))
+            yield (reply[:3], b"thread:p%x." % second in reply)
+        side.ask(b"Hgp%x.%x" % (first, first))
+        reply = side.ask(packet % ((first,) * packet.count(b"%x")))
+        yield (reply[:1], int(reply[1:].split(b";")[0], 16)) if reply[:1] == b"X" else reply
+        reply = side.ask(b"vCont;s:p%x.%x" % (second, second))
+        yield (reply[:3], b"thread:p%x." % second in reply)
+
+    two(scenario)
+
+
 def test_the_server_stays_when_the_last_one_is_gone(two: Both) -> None:
     def scenario(side: Side, first: int, second: int) -> Iterator[object]:
         for pid in (first, second):

@@ -87,7 +87,9 @@ def test_what_was_killed_can_be_let_go_and_killed(debug: Callable[..., Session],
     session, pid = counting(debug)
     kill(pid)
     wait_until(lambda: is_gone(pid), "the process ends")
+    assert set(session.ask("g")) == {"0"}
     session.expect_ok(packet.format(pid=f"{pid:x}"))
+    assert session.ask("g") == "E02"
     assert session.ask("vCont;c") == "E01"
 
 

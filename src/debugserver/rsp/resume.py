@@ -6,11 +6,14 @@ Signal numbers are the client's. Source: GDB manual, "Packets", vCont.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from debugserver.errors import MalformedPacket
 from debugserver.rsp import thread_id
 from debugserver.rsp.fields import number, numbers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 class ResumeAction(NamedTuple):
@@ -47,6 +50,12 @@ def _range(text: bytes) -> tuple[int, int]:
     if start > end:
         raise MalformedPacket("range ends before it starts")
     return start, end
+
+
+def covers(actions: Iterable[ResumeAction], pid: int) -> bool:
+    """Whether any of these actions resumes threads of this process, as far as their names tell."""
+    every = (None, thread_id.ANY, thread_id.ALL, pid)
+    return any(a.verb != "t" and (a.selector is None or a.selector.pid in every) for a in actions)
 
 
 def parse_address(text: bytes) -> int | None:

@@ -3,6 +3,7 @@ target."""
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
@@ -51,6 +52,8 @@ class Session:
         """Chosen by Hg: registers and memory."""
         self.continue_thread: ThreadId | None = None
         """Chosen by Hc: old-style steps; None: all."""
+        self.last_architecture: Architecture | None = None
+        """Of the process of which a stop was told last."""
         self.newest_process = 0
         """Started or attached to last: the one that ^C stops, if several run, as with GNU gdbserver."""
         self.launch_settings: LaunchSettings | None = None
@@ -154,11 +157,16 @@ class Session:
         return architecture.register_file_size if self.reads_descriptions else architecture.assumed_size
 
     def any_architecture(self) -> Architecture:
-        """That of the chosen thread's process, or if it is gone of the first one."""
+        """That of the chosen thread's process, or if it is gone of the first one, or of what stopped last.
+        NoSuchProcess."""
         chosen = self.general_thread
         if chosen is not None and self.target.has_process(chosen.pid):
             return self.target.architecture(chosen.pid)
-        return self.target.architecture(self.target.processes()[0])
+        if self.target.has_process():
+            return self.target.architecture(self.target.processes()[0])
+        if self.last_architecture is None:
+            raise NoSuchProcess("no process is being debugged", errno.ENOENT)
+        return self.last_architecture
 
     def architecture(self) -> Architecture:
         """What the chosen thread's registers are."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from debugserver.errors import NoSuchProcess, NotStopped, TargetError
 from debugserver.rsp import fields, stop_reply
+from debugserver.rsp import resume as wire
 from debugserver.stub.announcements import describe_end
 from debugserver.stub.dialects import NOTHING_TO_TELL
 from debugserver.stub.expedited import other_pairs, others, register_pairs, runs_on_stack
@@ -26,6 +27,7 @@ from debugserver.target.model import Action, ActionKind, ProcessExit, Stop, Stop
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from debugserver.rsp.resume import ResumeAction
     from debugserver.stub.session import Session
     from debugserver.target.capabilities import Execution
     from debugserver.target.model import Event, ThreadId
@@ -70,6 +72,8 @@ class Stops:
         self._lldb = LldbStops(session)
         self.awaited = False
         """All-stop: the client waits for a stop reply."""
+        self._resumed: Sequence[ResumeAction] | None = None
+        """All-stop: the actions that the client waits for; None: for whatever happens."""
         self._interrupted = False
         self._deferred = False
         """A step was told of since ^C came, as it is, because it was another process's."""
@@ -96,8 +100,11 @@ class Stops:
         execution = self._execution
         return self._has_more or (execution is not None and execution.wakeup is None and self._something_runs())
 
-    def resume(self, actions: Mapping[ThreadId, Action]) -> bytes | Outcome:
-        """Resume these threads: the reply of the packet that asked for it."""
+    def resume(
+        self, actions: Mapping[ThreadId, Action], wanted: Sequence[ResumeAction] | None = None
+    ) -> bytes | Outcome:
+        """Resume these threads: the reply of the packet that asked for it, which in all-stop is of a process that the
+        `wanted` actions name; None: of any."""
         if self._execution is None:
             raise TargetError("this target cannot run")
         if self._session.non_stop:
@@ -109,6 +116,7 @@ class Stops:
             raise NotStopped("the target is running", errno.EBUSY)
         self._execution.resume(actions)
         self.awaited = True
+        self._resumed = wanted
         if self._interrupted:
             self._interrupt(self._execution)
         self.poll()
@@ -190,7 +198,7 @@ class Stops:
 
     def _poll_all_stop(self, execution: Execution) -> None:
         while self.awaited:
-            event = self._unreported.popleft() if self._unreported else execution.next_event()
+            event = self._next_awaited(execution)
             if event is None:
                 if not self._something_runs():
                     self._finish(self._nothing_resumed())
@@ -208,6 +216,19 @@ class Stops:
                     execution.take_stops()
                 self._note(event)
                 self._finish(self.encode(event))
+
+    def _next_awaited(self, execution: Execution) -> Event | None:
+        """The end of a process that the client did not resume waits until it does: GDB, which has a thread of another
+        one pass a breakpoint, would wait for that step for ever."""
+        if event := next(filter(self._is_awaited, self._unreported), None):
+            self._unreported.remove(event)
+            return event
+        while (event := execution.next_event()) and not self._is_awaited(event):
+            self._unreported.append(event)
+        return event
+
+    def _is_awaited(self, event: Event) -> bool:
+        return self._resumed is None or isinstance(event, Stop) or wire.covers(self._resumed, _process_of(event))
 
     def _was_killed(self, event: Stop) -> bool:
         """Whether the process that stopped has been killed meanwhile, which is an event to come."""
@@ -493,7 +514,7 @@ class Stops:
         if registers is None:
             return b""
         try:
-            architecture = self._session.target.architecture(thread.pid)
+            architecture = self._session.last_architecture = self._session.target.architecture(thread.pid)
             general = registers.read_several(thread, architecture.general)
             text = register_pairs(architecture).encode(general)
             if stop.reason in _ENDS_OF_CALLS and runs_on_stack(architecture, general):

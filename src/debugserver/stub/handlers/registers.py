@@ -21,7 +21,7 @@ _OFTEN_CHANGED = 192
 """Bytes of the register file in which most CPUs have their integer registers."""
 
 
-@packet("g", needs=Registers, no_process=errno.ENOENT, of_thread=True)
+@packet("g", needs=Registers, no_process=errno.ENOENT, until_told=True, of_thread=True)
 def read_registers(session: Session, registers: Registers, args: bytes) -> Reply:
     """Read the whole register file; zeros when there is no thread."""
     if args:

@@ -147,11 +147,11 @@ def resume_threads(session: Session, execution: Execution, args: bytes) -> Reply
             signal = session.decode_signal(action.signal) if action.signal else 0
             resumes[thread] = _action(action.verb, signal, action.start, action.end)
     if not stops:
-        return session.stops.resume(resumes)
+        return session.stops.resume(resumes, wanted)
     if resumes:
         execution.resume(resumes)
     if not session.non_stop:
-        return session.stops.resume({}) if resumes else session.stops.current()
+        return session.stops.resume({}, wanted) if resumes else session.stops.current()
     session.stops.acknowledge_then_halt(stops)
     return Outcome.SILENT
 
