@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from debugserver.testing.client import RspClient
-from tests.live.session import STATIC, Session, states, symbols
+from tests.live.session import LLDB, PLAIN, STATIC, Session, states, symbols
 from tests.support.processes import is_gone, read_memory, status, text_segment, thread_ids, wait_until, write_memory
 from tests.support.programs import compile_program
 
@@ -130,6 +130,36 @@ def test_by_default_the_next_client_finds_it_stopped(
         assert client.request(b"D") == b"OK"
     runs_on_unharmed(server.debuggee)
     assert server.wait() == 0
+
+
+@pytest.mark.parametrize("offered", [PLAIN, LLDB])
+def test_the_next_client_hears_how_it_ended_meanwhile(serve: Callable[..., Server], offered: str) -> None:
+    server = serve(PROGRAM)
+    with Session(server, PROGRAM):
+        pass
+    os.kill(server.debuggee, signal.SIGKILL)
+    wait_until(lambda: is_gone(server.debuggee), "it ends")
+    with Session(server, PROGRAM, offered) as session:
+        assert session.ask("?") == f"X09;process:{server.debuggee:x}"
+        assert session.ask("?") == "W00"
+    server.log.wait_for(r"Child terminated with signal = 0x9 \(SIGKILL\)")
+    assert server.wait() == 0
+
+
+def test_the_next_client_hears_nothing_of_another_process_that_ended_meanwhile(serve: Callable[..., Server]) -> None:
+    server = serve(options=("--multi",))
+    start = f"vRun;{str(PROGRAM).encode().hex()}"
+    with Session(server, PROGRAM) as session:
+        session.expect_ok("!")
+        first, second = (int(session.ask(start).partition("thread:p")[2].partition(".")[0], 16) for _ in range(2))
+    os.kill(second, signal.SIGKILL)
+    wait_until(lambda: is_gone(second), "it ends")
+    with Session(server, PROGRAM) as session:
+        assert session.ids() == [(first, first)]
+        assert f"thread:p{first:x}.{first:x};" in session.ask("?")
+        session.start()
+        assert session.ask(f"vKill;{second:x}") == "E22"
+        session.expect_ok(f"vKill;{first:x}")
 
 
 @VANISHING

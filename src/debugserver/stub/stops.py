@@ -139,11 +139,28 @@ class Stops:
 
     def ended_processes(self) -> list[int]:
         """The inferiors whose end the client has not been told of."""
+        return [end.pid for end in self._untold_ends()]
+
+    def _untold_ends(self) -> list[ProcessExit]:
         known = -1
         while known < len(self._unreported):
             known = len(self._unreported)
             self.poll()
-        return [event.pid for event in self._unreported if isinstance(event, ProcessExit)]
+        return [event for event in self._unreported if isinstance(event, ProcessExit)]
+
+    def forget_others(self) -> None:
+        """A new client never knew of processes that have ended, but for the last one, which it came for."""
+        if self.ended_processes() and self._session.target.has_process():
+            self._unreported.clear()
+
+    def last_end(self) -> bytes:
+        """How the last process ended, if that was not told yet; empty if it was, or if there was none."""
+        ends = self._untold_ends()
+        if not ends:
+            return b""
+        self._unreported.clear()
+        self._note(ends[-1])
+        return self.encode(ends[-1])
 
     def interrupt(self) -> None:
         """The client pressed ^C: some running thread stops as if by SIGINT.

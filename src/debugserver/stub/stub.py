@@ -168,7 +168,7 @@ class Stub:
         self.close()
         self._waiting_packets.clear()
         self._begin()
-        self._take_back()
+        self._take_over()
 
     def _receive_control(self, control: Control) -> None:
         if control is Control.INTERRUPT:
@@ -194,12 +194,14 @@ class Stub:
         """Whoever just connects, and says nothing, takes no process back that was left unattended."""
         frames = self._without_retries(frames)
         if self._greeted:
-            self._take_back()
+            self._take_over()
         return frames
 
-    def _take_back(self) -> None:
+    def _take_over(self) -> None:
+        """What there is, is the client's from now on."""
         if self._unattended is not None:
             self._unattended.take_back()
+        self._stops.forget_others()
 
     def _without_retries(self, frames: Sequence[Frame]) -> Sequence[Frame]:
         """A client that starts us (on a pipe) may send its first packet again before we are up: it wants one reply."""

@@ -50,7 +50,7 @@ def report_stop(session: Session, execution: Execution, args: bytes) -> Reply:
     if session.non_stop:
         return session.stops.restart_notifications()
     if not session.target.processes():
-        return b"W00"
+        return session.stops.last_end() or b"W00"
     return session.stops.current()
 
 
