@@ -46,11 +46,11 @@ NO_ERRORS: Mapping[type[Exception], bytes] = MappingProxyType({})
 class Row(NamedTuple):
     """One packet. `needs` is the capability that the handler's second parameter is; `no_process` the errno without an
     inferior (None: the handler works without); `until_told`: one that has ended is there still, until the client has
-    been told; `explains`: GDB shows a sentence in place of the error number;
-    `lldb`: how it differs in LLDB's dialect, for the documentation; `of_thread`: LLDB may name the thread that is meant
-    behind the arguments (QThreadSuffixSupported); `lldb_errors`: the replies that LLDB gets for kinds of errors, the
-    first that fits; `glued`: the arguments follow the name without a separator and may begin with a
-    letter; `bare`: there are no arguments, and any is an error."""
+    been told; `explains`: GDB shows a sentence in place of the error number; `lldb`: how it differs in LLDB's dialect,
+    for the documentation; `of_thread`: LLDB may name the thread that is meant behind the arguments
+    (QThreadSuffixSupported); `lldb_errors`: the replies that LLDB gets for kinds of errors, the first that fits;
+    `glued`: the arguments follow the name without a separator and may begin with a letter; `bare`: there are no
+    arguments, and any is an error."""
 
     name: str
     handler: Callable[..., Reply]

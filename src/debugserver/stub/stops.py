@@ -237,15 +237,16 @@ class Stops:
     def _next_awaited(self, execution: Execution) -> Event | None:
         """The end of a process that the client did not resume waits until it does: GDB, which has a thread of another
         one pass a breakpoint, would wait for that step for ever."""
-        if event := next(filter(self._is_awaited, self._unreported), None):
-            self._unreported.remove(event)
-            return event
+        for waiting in self._unreported:
+            if self._is_awaited(waiting):
+                self._unreported.remove(waiting)
+                return waiting
         while (event := execution.next_event()) and not self._is_awaited(event):
             self._unreported.append(event)
         return event
 
     def _is_awaited(self, event: Event) -> bool:
-        return self._resumed is None or isinstance(event, Stop) or wire.covers(self._resumed, _process_of(event))
+        return isinstance(event, Stop) or self._resumed is None or wire.covers(self._resumed, _process_of(event))
 
     def _was_killed(self, event: Stop) -> bool:
         """Whether the process that stopped has been killed meanwhile, which is an event to come."""

@@ -263,7 +263,7 @@ class Stub:
         if row.dialects is not BOTH and self.session.dialect not in row.dialects:
             return b""
         try:
-            if row.no_process is not None and not self._has_process(row):
+            if row.no_process is not None and not self._target.has_process() and not self._is_until_told(row):
                 number = self._lldb_error(row, NoSuchProcess) or fields.error(row.no_process)
                 return self._error(number, "no process is being debugged")
             if row.bare and args:
@@ -276,8 +276,8 @@ class Stub:
             return self._refuse(payload, row, error)
         return reply if isinstance(reply, (bytes, Outcome)) else self._guarded(payload, row, reply)
 
-    def _has_process(self, row: Row) -> bool:
-        return self._target.has_process() or (row.until_told and self._stops.knows_process())
+    def _is_until_told(self, row: Row) -> bool:
+        return row.until_told and self._stops.knows_process()
 
     def _answer_of_thread(self, entry: Entry, args: bytes) -> Reply:
         args, selector = thread_id.split_suffix(args)
