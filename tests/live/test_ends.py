@@ -56,6 +56,18 @@ def kill(pid: int) -> None:
     os.kill(pid, signal.SIGKILL)
 
 
+def kill_noticed(session: Session, *pids: int) -> None:
+    """Kill processes that stand still, and have the server see that: it may look only when it is asked something."""
+    for pid in pids:
+        kill(pid)
+        wait_until(functools.partial(has_noticed, session, pid), "the server sees the end")
+
+
+def has_noticed(session: Session, pid: int) -> bool:
+    assert session.ask("vKill;1") == "E22"
+    return session.ask(f"T{name((pid, pid))}") == "E02"
+
+
 def test_killed_while_running(debug: Callable[..., Session]) -> None:
     session, pid = counting(debug)
     session.client.resume(b"vCont;c")
@@ -85,8 +97,7 @@ def test_killed_while_stopped_and_looked_at(debug: Callable[..., Session]) -> No
 def test_what_was_killed_can_be_let_go_and_killed(debug: Callable[..., Session], packet: str) -> None:
     """Until its end is told it is the client's; afterwards there is nothing to tell."""
     session, pid = counting(debug)
-    kill(pid)
-    wait_until(lambda: is_gone(pid), "the process ends")
+    kill_noticed(session, pid)
     assert set(session.ask("g")) == {"0"}
     session.expect_ok(packet.format(pid=f"{pid:x}"))
     assert session.ask("g") == "E02"
@@ -104,9 +115,7 @@ def test_one_that_ended_beside_others(connect: Callable[..., Session], packet: s
         assert session.ask(f"vRun;{str(program).encode().hex()}")[:1] == "T"
     first, second, third = dict.fromkeys(pid for pid, _ in session.ids())
     session.expect_ok(f"QNonStop:{non_stop:d}")
-    for pid in (first, second):
-        kill(pid)
-        wait_until(functools.partial(is_gone, pid), "the process ends")
+    kill_noticed(session, first, second)
     session.choose(second, second)
     assert set(session.ask("g")) == {"0"}
     for of_the_dead in (
