@@ -137,6 +137,7 @@ def test_the_next_client_hears_how_it_ended_meanwhile(serve: Callable[..., Serve
     server = serve(PROGRAM)
     with Session(server, PROGRAM):
         pass
+    server.log.wait_for("will reopen the connection")
     os.kill(server.debuggee, signal.SIGKILL)
     wait_until(lambda: is_gone(server.debuggee), "it ends")
     with Session(server, PROGRAM, offered) as session:
