@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.live.session import SIGINT, SIGTRAP, Session, exited, name, states, thread_of
+from tests.live.session import SIGINT, SIGTRAP, STATIC, Session, exited, name, states, thread_of
+from tests.support.programs import compile_program
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -99,6 +100,61 @@ def test_together_with_a_breakpoint(debug: Callable[..., Session]) -> None:
     assert any("swbreak" in stop.pairs for stop in told)
     session.remove("work")
     ends(session)
+
+
+def test_it_is_for_the_process_that_came_last(connect: Callable[..., Session]) -> None:
+    """While the client has threads of another one pass a breakpoint again and again, as GDB does for a condition it
+    evaluates itself."""
+    session, first, second = two_processes(connect)
+    stop = session.go()
+    for turn in range(60):
+        thread = thread_of(stop)
+        assert (thread[0], stop.signal) == (first, SIGTRAP)
+        session.remove("work")
+        session.client.resume(f"vCont;s:{name(thread)}".encode())
+        if turn % 3 == 0:
+            session.client.interrupt()
+        step = session.client.wait_stop()
+        assert (thread_of(step), step.signal) == (thread, SIGTRAP)
+        session.insert("work")
+        stop = session.go()
+        while turn % 3 == 0 and stop.signal != SIGINT:
+            assert (thread_of(stop)[0], stop.signal) == (first, SIGTRAP)
+            session.remove("work")
+            assert session.step(thread_of(stop)).signal == SIGTRAP
+            session.insert("work")
+            stop = session.go()
+        if turn % 3 == 0:
+            assert thread_of(stop)[0] == second
+            session.choose(first, first)
+            stop = session.go()
+
+
+def test_who_steps_through_another_process_is_heard(connect: Callable[..., Session]) -> None:
+    session, _, second = two_processes(connect)
+    thread = thread_of(session.go())
+    for _ in range(20):
+        session.remove("work")
+        session.client.resume(f"vCont;s:{name(thread)}".encode())
+        session.client.interrupt()
+        stops = [session.client.wait_stop(), session.step(thread), session.step(thread)]
+        assert [thread_of(stop) for stop in stops] == [thread] * 3
+        assert [stop.signal for stop in stops].count(SIGINT) == 1
+        session.insert("work")
+    assert second in {pid for pid, _ in session.ids()}
+
+
+def two_processes(connect: Callable[..., Session]) -> tuple[Session, int, int]:
+    """The older one has a breakpoint at what its threads do; both stand at their beginning."""
+    program = compile_program("counts", *STATIC)
+    session = connect(program, multi=True)
+    session.expect_ok("!")
+    for _ in range(2):
+        assert session.ask(f"vRun;{str(program).encode().hex()}")[:1] == "T"
+    first, second = dict.fromkeys(pid for pid, _ in session.ids())
+    session.choose(first, first)
+    session.insert("work")
+    return session, first, second
 
 
 def test_while_threads_come_and_go(debug: Callable[..., Session]) -> None:

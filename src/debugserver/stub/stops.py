@@ -75,8 +75,9 @@ class Stops:
         self._resumed: Sequence[ResumeAction] | None = None
         """All-stop: the actions that the client waits for; None: for whatever happens."""
         self._interrupted = False
-        self._deferred = False
-        """A step was told of since ^C came, as it is, because it was another process's."""
+        self._deferred: set[ThreadId] = set()
+        """Since ^C came, or its process ran last: threads whose step was told of as it is, because they are another
+        process's."""
         self._marked: tuple[Stop, Stop] | None = None
         """A stop as the target remembers it, and what was told of it instead: the answer to the last ^C, or an
         exec to LLDB, which asks again."""
@@ -118,6 +119,8 @@ class Stops:
         self.awaited = True
         self._resumed = wanted
         if self._interrupted:
+            if any(thread.pid == self._session.newest_process for thread in actions):
+                self._deferred.clear()
             self._interrupt(self._execution)
         self.poll()
         return Outcome.DEFERRED
@@ -170,7 +173,7 @@ class Stops:
         """
         if self._execution is not None and self._can_be_interrupted():
             self._interrupted = True
-            self._deferred = False
+            self._deferred.clear()
             self._interrupt(self._execution)
             self.poll()
 
@@ -480,20 +483,20 @@ class Stops:
             return event
         if event.reason not in (StopReason.HALTED, StopReason.STEP):
             return event
-        if event.reason is StopReason.STEP and self._another_is_meant(event.thread.pid):
+        if event.reason is StopReason.STEP and self._another_is_meant(event.thread):
             return event
         self._interrupted = False
         answer = event._replace(signal=signal.SIGINT, reason=StopReason.SIGNAL)
         self._marked = event, answer
         return answer
 
-    def _another_is_meant(self, pid: int) -> bool:
-        """Whether ^C is for another process, which stands still while GDB has a thread of this one pass a breakpoint:
-        it is stopped when it runs again. Somebody who steps through this process waits for one step more."""
+    def _another_is_meant(self, thread: ThreadId) -> bool:
+        """Whether ^C is for another process, which stands still while GDB has threads of this one pass breakpoints: it
+        is stopped when it runs again. Somebody who steps a thread of this process waits for one step more."""
         newest = self._session.newest_process
-        if self._deferred or newest == pid or not self._session.target.has_process(newest):
+        if thread in self._deferred or newest == thread.pid or not self._session.target.has_process(newest):
             return False
-        self._deferred = True
+        self._deferred.add(thread)
         return True
 
     def _thread(self, thread: ThreadId) -> bytes:
