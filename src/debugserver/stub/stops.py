@@ -151,10 +151,9 @@ class Stops:
             self.poll()
         return [event for event in self._unreported if isinstance(event, ProcessExit)]
 
-    def forget_others(self) -> None:
-        """A new client never knew of processes that have ended, but for the last one, which it came for."""
-        if self.ended_processes() and self._session.target.has_process():
-            self._unreported.clear()
+    def forget_ends(self) -> None:
+        """What has ended before the client came is no news to it."""
+        self._unreported.clear()
 
     def last_end(self) -> bytes:
         """How the last process ended, if that was not told yet; empty if it was, or if there was none."""

@@ -198,10 +198,13 @@ class Stub:
         return frames
 
     def _take_over(self) -> None:
-        """What there is, is the client's from now on."""
+        """What there is, is the client's from now on. What has ended it never knew, but for the last process, which it
+        came for."""
+        ended = self._stops.ended_processes()
         if self._unattended is not None:
             self._unattended.take_back()
-        self._stops.forget_others()
+        if ended and self._target.has_process():
+            self._stops.forget_ends()
 
     def _without_retries(self, frames: Sequence[Frame]) -> Sequence[Frame]:
         """A client that starts us (on a pipe) may send its first packet again before we are up: it wants one reply."""
