@@ -219,6 +219,18 @@ def test_own_breakpoint_instruction_delivered(debug: Callable[..., Session]) -> 
     exited(session.go(f"C{SIGTRAP:02x}:{name(thread_of(stop))};c"), 1)
 
 
+def test_signals_that_wait_to_be_told_pass_once_the_client_wants_it(debug: Callable[..., Session]) -> None:
+    """Ten threads have one to tell, and only the first is told."""
+    session = at_checkpoint(debug, "burst")
+    session.insert("checkpoint")
+    first = session.go()
+    assert first.signal == SIGUSR1
+    session.expect_ok(f"QPassSignals:{SIGUSR1:x}")
+    stop = session.go(f"C{SIGUSR1:02x}:{name(thread_of(first))};c")
+    assert (stop.signal, pc_of(stop)) == (SIGTRAP, session.symbols["checkpoint"])
+    assert session.read_int("got", index=signal.SIGUSR1) == THREADS
+
+
 def test_stop_of_another_thread_that_has_a_signal_pending(debug: Callable[..., Session]) -> None:
     """Ten threads have a signal to tell; the client gives one of them another before it has been told. Both arrive."""
     session = at_checkpoint(debug, "burst")

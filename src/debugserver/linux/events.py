@@ -126,14 +126,14 @@ def _classify_signal(tracer: Tracer, thread: LinuxThread, number: int, halting: 
     if number in thread.passing:
         thread.passing.remove(number)
         thread.signal = number
-    elif _passes(tracer, thread, number):
+    elif passes(tracer, thread, number):
         thread.signal = number
     else:
         thread.event = Stop(thread.id, number, StopReason.SIGNAL)
     return True
 
 
-def _passes(tracer: Tracer, thread: LinuxThread, number: int) -> bool:
+def passes(tracer: Tracer, thread: LinuxThread, number: int) -> bool:
     """Whether a signal is delivered without a word: nobody sees the thread, or the client wants it so."""
     return thread.process.is_private or (number in tracer.passed_signals and not thread.stepping)
 

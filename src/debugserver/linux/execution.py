@@ -6,7 +6,7 @@ import signal
 from typing import TYPE_CHECKING
 
 from debugserver.errors import NoSuchProcess, NoSuchThread
-from debugserver.linux import conditions, family, ptrace, registers, stepping, unattended
+from debugserver.linux import conditions, events, family, ptrace, registers, stepping, unattended
 from debugserver.linux.lifecycle import let_unannounced_go
 from debugserver.target.capabilities import (
     Execution,
@@ -73,6 +73,8 @@ class LinuxExecution(Execution):
             thread.group_stopped = thread.process.keeps_job_stop = False
         if action.signal:
             self._give(thread, action.signal)
+        if thread.event is not None and self._passes(thread, thread.event):
+            thread.signal, thread.event = thread.event.signal, None
         if thread.event is not None and not self._outdated(thread, thread.event):
             self._tracer.report(thread)
             return
@@ -85,6 +87,12 @@ class LinuxExecution(Execution):
             self._tracer.report(thread)
         else:
             self._tracer.run(thread)
+
+    def _passes(self, thread: LinuxThread, event: Stop) -> bool:
+        """Whether a signal that waited to be told is delivered instead: by now the client wants it so, and gives no
+        other."""
+        waits = event.reason is StopReason.SIGNAL and event.signal == thread.stop_signal and not thread.signal
+        return waits and events.passes(self._tracer, thread, event.signal)
 
     def _is_computed(self, thread: LinuxThread) -> bool:
         """Whether a step does nothing but what the instruction does, and has been made by that. Not while others run:
