@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import re
+import select
 import signal
 import subprocess
 import threading
@@ -49,7 +50,8 @@ def wait_until(condition: Callable[[], object], what: str, deadline: float = DEA
 
 
 class Output:
-    """Everything that comes out of a pipe, read as it comes."""
+    """Everything that comes out of a pipe, read as it comes. What was written before somebody looks is there when he
+    does, even if the thread that reads has not had its turn."""
 
     def __init__(self, pipe: IO[bytes]) -> None:
         self._pipe = pipe
@@ -60,17 +62,30 @@ class Output:
         self._reader.start()
 
     def _read(self) -> None:
-        while chunk := os.read(self._pipe.fileno(), 65536):
+        while self._open:
+            self._is_readable()
             with self._changed:
-                self._text += chunk.decode(errors="backslashreplace")
+                self._take()
                 self._changed.notify_all()
-        with self._changed:
-            self._open = False
-            self._changed.notify_all()
+
+    def _is_readable(self, *, wait: bool = True) -> bool:
+        """That it has ended is something to read, too."""
+        readable = select.poll()
+        readable.register(self._pipe, select.POLLIN)
+        return bool(readable.poll(None if wait else 0))
+
+    def _take(self) -> None:
+        """All that is there, with the lock held, so that nobody else empties the pipe meanwhile."""
+        while self._open and self._is_readable(wait=False):
+            chunk = os.read(self._pipe.fileno(), 65536)
+            self._text += chunk.decode(errors="backslashreplace")
+            self._open = bool(chunk)
 
     @property
     def text(self) -> str:
         with self._changed:
+            self._take()
+            self._changed.notify_all()
             return self._text
 
     def wait_for(self, pattern: str, deadline: float = DEADLINE, start: int = 0) -> re.Match[str]:
