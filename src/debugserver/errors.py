@@ -40,6 +40,9 @@ class TargetError(DebugServerError):
 class NoSuchProcess(TargetError):
     """There is no such inferior, or none at all."""
 
+    def __init__(self, message: str = "no process is being debugged", number: int | None = None) -> None:
+        super().__init__(message, number)
+
 
 class NoSuchThread(TargetError):
     """The thread is gone, or never was."""

@@ -155,6 +155,13 @@ class Session:
         self.client.interrupt()
         return self.client.wait_stop()
 
+    def launch(self, program: Path) -> int:
+        """Start a program, to its first instruction: its process."""
+        self.client.send(b"vRun;" + str(program).encode().hex().encode())
+        stop = self.client.wait_stop()
+        assert (stop.kind, stop.signal) == ("T", SIGTRAP), stop
+        return thread_of(stop)[0]
+
     def start(self) -> None:
         """Run to main."""
         self.insert("main")

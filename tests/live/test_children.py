@@ -267,9 +267,8 @@ def test_killed_while_it_forks(connect: Callable[..., Session]) -> None:
     session = connect(program, multi=True)
     session.expect_ok("!")
     for turn in range(12):
-        assert session.ask(f"vRun;{str(program).encode().hex()}")[:1] == "T"
+        pid = session.launch(program)
         session.insert("shared")
-        pid = session.pid
         session.client.resume()
         kill_after(session, pid, 10 + turn)
 
@@ -281,9 +280,8 @@ def test_killed_when_it_has_forked(connect: Callable[..., Session]) -> None:
     session.expect_ok("!")
     found = 0
     while found < 3:
-        assert session.ask(f"vRun;{str(program).encode().hex()}")[:1] == "T"
+        pid = session.launch(program)
         session.insert("work")
-        pid = session.pid
         stop = session.go()
         while child_of(stop) is None and group_members(pid) == {pid}:
             stop = session.go()

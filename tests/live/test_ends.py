@@ -111,9 +111,7 @@ def test_one_that_ended_beside_others(connect: Callable[..., Session], packet: s
     program = compile_program("counts", *STATIC)
     session = connect(program, multi=True)
     session.expect_ok("!")
-    for _ in range(3):
-        assert session.ask(f"vRun;{str(program).encode().hex()}")[:1] == "T"
-    first, second, third = dict.fromkeys(pid for pid, _ in session.ids())
+    first, second, third = (session.launch(program) for _ in range(3))
     session.expect_ok(f"QNonStop:{non_stop:d}")
     kill_noticed(session, first, second)
     session.choose(second, second)
@@ -171,9 +169,8 @@ def test_killed_while_every_thread_passes_a_breakpoint(connect: Callable[..., Se
     session = connect(program, multi=True)
     session.expect_ok("!")
     for turn in range(10):
-        assert session.ask(f"vRun;{str(program).encode().hex()}")[:1] == "T"
+        pid = session.launch(program)
         session.expect_ok(f"Z0,{session.symbols['work']:x},1;X3,220027")
-        pid = session.pid
         session.client.resume()
         wait_until(functools.partial(has_turned, session, pid, 5 * turn), "threads pass")
         kill(pid)
@@ -285,8 +282,8 @@ def test_what_comes_before_the_program_is_not_told(serve: Callable[..., Server])
     with Session(server, program, WITH_EVENTS) as session:
         for packet in ("QThreadEvents:1", "!"):
             session.expect_ok(packet)
-        assert session.ask(f"vRun;{str(program).encode().hex()}").startswith("T05")
-        assert session.client.transfer("exec-file", f"{session.pid:x}") == str(program).encode()
+        pid = session.launch(program)
+        assert session.client.transfer("exec-file", f"{pid:x}") == str(program).encode()
         session.insert("main")
         assert pc_of(session.go()) == session.symbols["main"]
         session.remove("main")

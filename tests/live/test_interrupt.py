@@ -149,9 +149,7 @@ def two_processes(connect: Callable[..., Session]) -> tuple[Session, int, int]:
     program = compile_program("counts", *STATIC)
     session = connect(program, multi=True)
     session.expect_ok("!")
-    for _ in range(2):
-        assert session.ask(f"vRun;{str(program).encode().hex()}")[:1] == "T"
-    first, second = dict.fromkeys(pid for pid, _ in session.ids())
+    first, second = session.launch(program), session.launch(program)
     session.choose(first, first)
     session.insert("work")
     return session, first, second

@@ -149,10 +149,9 @@ def test_the_next_client_hears_how_it_ended_meanwhile(serve: Callable[..., Serve
 
 def test_the_next_client_hears_nothing_of_another_process_that_ended_meanwhile(serve: Callable[..., Server]) -> None:
     server = serve(options=("--multi",))
-    start = f"vRun;{str(PROGRAM).encode().hex()}"
     with Session(server, PROGRAM) as session:
         session.expect_ok("!")
-        first, second = (int(session.ask(start).partition("thread:p")[2].partition(".")[0], 16) for _ in range(2))
+        first, second = session.launch(PROGRAM), session.launch(PROGRAM)
     os.kill(second, signal.SIGKILL)
     wait_until(lambda: is_gone(second), "it ends")
     with Session(server, PROGRAM) as session:

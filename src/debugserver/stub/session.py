@@ -146,7 +146,7 @@ class Session:
         for process in self.target.processes() if pid is None else (pid,):
             for thread in self.target.threads(process):
                 return thread
-        raise NoSuchProcess("no process is being debugged")
+        raise NoSuchProcess
 
     def process(self) -> int:
         """The pid of the process that memory is read of."""
@@ -165,7 +165,7 @@ class Session:
         if self.target.has_process():
             return self.target.architecture(self.target.processes()[0])
         if self.last_architecture is None:
-            raise NoSuchProcess("no process is being debugged", errno.ENOENT)
+            raise NoSuchProcess(number=errno.ENOENT)
         return self.last_architecture
 
     def architecture(self) -> Architecture:

@@ -268,7 +268,7 @@ class Stub:
         try:
             if row.no_process is not None and not self._target.has_process() and not self._is_until_told(row):
                 number = self._lldb_error(row, NoSuchProcess) or fields.error(row.no_process)
-                return self._error(number, "no process is being debugged")
+                return self._error(number, str(NoSuchProcess()))
             if row.bare and args:
                 raise MalformedPacket("this packet takes no arguments")
             if row.of_thread and self.session.thread_suffix:

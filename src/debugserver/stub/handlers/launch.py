@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from functools import partial
 from typing import TYPE_CHECKING
 
 from debugserver.errors import LaunchFailed, MalformedPacket, Refused, TargetError
@@ -13,7 +14,7 @@ from debugserver.stub.registry import LLDB_ONLY, Dialect, Outcome, packet
 from debugserver.target.capabilities import Attach, Detach, Execution, HostSystem, Kill, Launch, Unattended
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from debugserver.stub.registry import Reply, Work
     from debugserver.stub.session import Session
@@ -191,9 +192,14 @@ def _meant_by_default(session: Session) -> list[int]:
 
 def _detach(session: Session, detacher: Detach, pid: int, *, stopped: bool) -> None:
     session.settings.announce(_parting_line(session, pid, stopped=stopped))
+    _part_with(session, pid, partial(detacher.detach, stopped=stopped))
+
+
+def _part_with(session: Session, pid: int, part: Callable[[int], None]) -> None:
+    """Of a process that has ended, only the end is left, which is not told any more."""
     session.stops.leave(pid)
     if session.target.has_process(pid):
-        detacher.detach(pid, stopped=stopped)
+        part(pid)
     session.forget_process(pid)
 
 
@@ -215,20 +221,13 @@ def kill_process(session: Session, killer: Kill, args: bytes) -> Reply:
     """End a process."""
     pid = fields.number(args)
     _require_known(session, pid)
-    _kill(session, killer, pid)
+    _part_with(session, pid, killer.kill)
     return b"OK"
 
 
 def _require_known(session: Session, pid: int) -> None:
     if not session.stops.knows_process(pid):
         raise MalformedPacket(f"process {pid} is not being debugged")
-
-
-def _kill(session: Session, killer: Kill, pid: int) -> None:
-    session.stops.leave(pid)
-    if session.target.has_process(pid):
-        killer.kill(pid)
-    session.forget_process(pid)
 
 
 @packet("k", needs=Kill, lldb="The reply is `X09`, of each process; in non-stop, they are notifications.")
@@ -242,7 +241,7 @@ def _kill_all(session: Session, killer: Kill) -> Sequence[int]:
     session.settings.announce("Killing all inferiors")
     pids = tuple(session.target.processes())
     for pid in pids:
-        _kill(session, killer, pid)
+        _part_with(session, pid, killer.kill)
     return pids
 
 

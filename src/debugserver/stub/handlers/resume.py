@@ -132,7 +132,7 @@ def resume_threads(session: Session, execution: Execution, args: bytes) -> Reply
     wanted = wire.parse_actions(args)
     chosen = _choose_actions(session, wanted)
     if not chosen and not session.non_stop and not session.stops.knows_process():
-        raise NoSuchProcess("no process is being debugged")
+        raise NoSuchProcess
     resumes: dict[ThreadId, Action] = {}
     stops: list[ThreadId] = []
     unreported = session.stops.unreported_threads()
