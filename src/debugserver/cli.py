@@ -153,10 +153,7 @@ def _serve(line: CommandLine) -> None:
                 accept_timeout=line.accept_timeout,
                 log=log,
             )
-            # Whom the server gives SIGINT back to when it ends: LLDB sends one as soon as it has killed the process,
-            # and asks for what is happening anyway.
-            if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-                signal.signal(signal.SIGINT, lambda *_: None)
+            _ignore_ending_signals()
             server.end_on_signals()
             if terminal and line.stdio == "pty":
                 server.mirror(terminal.descriptor)
@@ -165,6 +162,16 @@ def _serve(line: CommandLine) -> None:
             _let_go(target, settings)
     finally:
         source.close()
+
+
+def _ignore_ending_signals() -> None:
+    """But while the server has them: it gives them back when it ends, and asks for what is happening anyway. Whoever is
+    impatient must not interrupt us while we let go of processes, and LLDB sends SIGINT as soon as it has killed one."""
+    from debugserver.server.loop import ENDING_SIGNALS
+
+    for number in ENDING_SIGNALS:
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
 
 
 def _lead_session() -> None:

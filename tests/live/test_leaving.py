@@ -7,8 +7,10 @@ import os
 import signal
 import socket
 import struct
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
+from itertools import cycle
+from subprocess import TimeoutExpired
 from typing import TYPE_CHECKING
 
 import pytest
@@ -228,6 +230,19 @@ def test_a_signal_to_the_server_while_threads_run(
     with while_threads_run(server, place):
         os.kill(server.process.pid, number)
         assert server.wait() == 0
+    has_ended_or_runs_on(server.debuggee, was_started)
+
+
+@PLACE
+def test_whoever_is_impatient(serve_it: Callable[..., Server], was_started: bool, place: str) -> None:
+    """More signals until it has ended: they do not interrupt it while it lets go."""
+    server = serve_it()
+    with while_threads_run(server, place):
+        for number in cycle([signal.SIGTERM, signal.SIGINT, signal.SIGHUP]):
+            os.kill(server.process.pid, number)
+            with suppress(TimeoutExpired):
+                server.wait(0.0005)
+                break
     has_ended_or_runs_on(server.debuggee, was_started)
 
 

@@ -29,8 +29,9 @@ from debugserver.testing.fake_target import FakeTarget
 from tests.support.processes import DEADLINE, wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+    from types import FrameType
 
 SECONDS_UNNOTICED = 0.3
 
@@ -360,6 +361,29 @@ def test_a_turn_may_be_longer_than_the_system_can_wait(seconds: float) -> None:
     with closing(Loop()) as loop:
         loop.stop()
         loop.turn(seconds)
+
+
+def test_a_signal_that_comes_while_they_are_given_back_is_for_whoever_gets_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    caught: list[int] = []
+    give_back = signal.signal
+
+    def interrupted(number: int, handler: Callable[[int, FrameType | None], None]) -> object:
+        if number == signal.SIGTERM:
+            signal.raise_signal(number)
+        return give_back(number, handler)
+
+    before = signal.signal(signal.SIGTERM, lambda number, _: caught.append(number))
+    try:
+        with closing(Loop()) as loop:
+            loop.catch_signals()
+            monkeypatch.setattr(signal, "signal", interrupted)
+        assert not loop.stopped
+        assert caught == [signal.SIGTERM]
+    finally:
+        monkeypatch.undo()
+        signal.signal(signal.SIGTERM, before)
 
 
 @pytest.mark.parametrize(

@@ -83,14 +83,21 @@ class Loop:
         os.read(self._wakeup, 512)
 
     def close(self) -> None:
-        """Give the signals back."""
-        for number, handler in self._handlers.items():
-            signal.signal(number, handler)  # type: ignore[arg-type]
-        if self._handlers and (other := signal.set_wakeup_fd(-1)) not in (-1, self._waker):
-            signal.set_wakeup_fd(other, warn_on_full_buffer=False)
+        """Give the signals back, to whoever caught them before; also one that comes meanwhile."""
+        if self._handlers:
+            self._give_back_signals()
         self._selector.close()
         with self._waking:
             if self._waker is not None:
                 os.close(self._waker)
                 os.close(self._wakeup)
                 self._waker = None
+
+    def _give_back_signals(self) -> None:
+        # Blocked: Python drops one that came under the old handler and is looked at when the default one is in place.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, self._handlers)
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]
+        if (other := signal.set_wakeup_fd(-1)) not in (-1, self._waker):
+            signal.set_wakeup_fd(other, warn_on_full_buffer=False)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
