@@ -7,17 +7,24 @@ import os
 import signal
 import socket
 import struct
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
-from itertools import cycle
-from subprocess import TimeoutExpired
 from typing import TYPE_CHECKING
 
 import pytest
 
 from debugserver.testing.client import RspClient
 from tests.live.session import LLDB, PLAIN, STATIC, Session, states, symbols
-from tests.support.processes import is_gone, read_memory, status, text_segment, thread_ids, wait_until, write_memory
+from tests.support.processes import (
+    is_gone,
+    read_memory,
+    status,
+    system_call,
+    text_segment,
+    thread_ids,
+    wait_until,
+    write_memory,
+)
 from tests.support.programs import compile_program
 
 if TYPE_CHECKING:
@@ -27,6 +34,8 @@ if TYPE_CHECKING:
 
 PROGRAM = compile_program("threads", *STATIC)
 TURNS = struct.Struct("<4q")
+WRITE = 1
+"""The system call."""
 HIT_BY_ALL, HIT_BY_NOBODY = "work", "main"
 
 
@@ -234,15 +243,20 @@ def test_a_signal_to_the_server_while_threads_run(
 
 
 @PLACE
-def test_whoever_is_impatient(serve_it: Callable[..., Server], was_started: bool, place: str) -> None:
-    """More signals until it has ended: they do not interrupt it while it lets go."""
+def test_further_signals_to_a_server_that_lets_go(
+    serve_it: Callable[..., Server], was_started: bool, place: str
+) -> None:
     server = serve_it()
     with while_threads_run(server, place):
-        for number in cycle([signal.SIGTERM, signal.SIGINT, signal.SIGHUP]):
-            os.kill(server.process.pid, number)
-            with suppress(TimeoutExpired):
-                server.wait(0.0005)
-                break
+        with server.log.full():
+            os.kill(server.process.pid, signal.SIGTERM)
+            wait_until(
+                lambda: system_call(server.process.pid, server.process.pid) == WRITE,
+                "it is about to let go, and says so",
+            )
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+                os.kill(server.process.pid, number)
+        assert server.wait() == 0
     has_ended_or_runs_on(server.debuggee, was_started)
 
 

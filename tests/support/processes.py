@@ -10,6 +10,7 @@ import signal
 import subprocess
 import threading
 import time
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -98,6 +99,18 @@ class Output:
                 assert self._open, f"the output ended before there was a match {seen}"
                 assert self._changed.wait(end - time.monotonic()), f"waited {deadline} s {seen}"
             return match
+
+    @contextmanager
+    def full(self) -> Iterator[None]:
+        """Meanwhile nobody reads, and whoever writes has to wait."""
+        with self._changed:
+            writer = os.open(f"/proc/self/fd/{self._pipe.fileno()}", os.O_WRONLY | os.O_NONBLOCK)
+            for size in (select.PIPE_BUF, 1):
+                with suppress(BlockingIOError):
+                    while os.write(writer, b"\n" * size):
+                        pass
+            os.close(writer)
+            yield
 
     def wait_end(self, deadline: float = DEADLINE) -> None:
         """Wait until every process that could write is gone, and all that they wrote is here."""
